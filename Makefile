@@ -1,0 +1,49 @@
+# Everything a person needs, by name. `make` alone prints this help.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint type arch bench docs clean
+
+help:  ## print this help
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make setup PYTHON=python3.12")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## create .venv with the cdts command and the test tools
+
+run: $(STAMP)  ## start the service on live upstreams (ARGS="--port 8000")
+	$(BIN)/cdts serve $(ARGS)
+
+demo: $(STAMP)  ## start the service beside the bundled simulator, no network needed
+	$(BIN)/cdts demo $(ARGS)
+
+test: $(STAMP)  ## run every test, real PostgreSQL included
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(STAMP)  ## style, names, blanket excepts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+arch: $(STAMP)  ## layer contracts
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## every benchmark; each prints a ratio to a reference measured in the same run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP)  ## regenerate docs/reference from the code
+	$(BIN)/python tools/make_reference.py
+
+clean:  ## remove the environment and caches (data stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,38 @@
+"""Health for people and for load balancers."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from ... import __version__
+from ...services import health
+from ..deps import Rt
+from ..errors import responses
+from ..schemas import Health, Live, Ready
+
+router = APIRouter(prefix="/api/health", tags=["system"])
+
+
+def _json(content: object) -> Response:
+    return Response(
+        msgspec.json.encode(content), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("", response_model=Health, summary="Every component")
+async def report(rt: Rt) -> Response:
+    """Every component with its reason. `degraded` still answers; `down` does not."""
+    return _json({"mode": rt.mode, "version": __version__, **await health.report(rt)})
+
+
+@router.get("/live", response_model=Live, summary="The process runs")
+async def live() -> Response:
+    """200 as long as the process answers at all."""
+    return _json({"status": "ok"})
+
+
+@router.get("/ready", response_model=Ready, responses=responses(503), summary="Prices can be served")
+async def ready(rt: Rt) -> Response:
+    """200 once there is at least one price to serve, collected or stored; 503 before."""
+    return _json({"status": "ok", "prices": health.ready(rt)})

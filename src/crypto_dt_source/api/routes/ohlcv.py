@@ -1,0 +1,137 @@
+"""Candles and what is stored of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...clock import parse_rfc3339, rfc3339
+from ...model.candle import INTERVAL_MS
+from ...model.errors import InvalidParameter
+from ...model.normal import FIRST_MS, LAST_MS
+from ...services import candles, coverage
+from ...store import Gap
+from ..deps import Interval, ProviderQuery, Rt, SymbolQuery
+from ..errors import responses
+from ..schemas import Candles, CoverageList
+from ..wrap import data_response, meta
+
+router = APIRouter(prefix="/api/ohlcv", tags=["market"])
+Moment = Annotated[
+    str | None,
+    Query(description="RFC 3339 time (`2026-11-22T06:00:00Z`) or milliseconds since 1970.", max_length=40),
+]
+
+
+def _moment(name: str, text: str | None) -> int | None:
+    """Milliseconds of a time parameter. Raises InvalidParameter."""
+    if text is None:
+        return None
+    try:
+        ms = int(text) if text.isascii() and text.isdigit() else parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        ms = -1
+    if not FIRST_MS <= ms < LAST_MS:
+        raise InvalidParameter(
+            f"{name}: give an RFC 3339 time or milliseconds since 1970, from 2009 on.",
+            details={"parameter": name, "got": text, "allowed": "RFC 3339 or milliseconds"},
+        )
+    return ms
+
+
+def _gap(gap: Gap, interval: str) -> dict[str, object]:
+    return {
+        "start": rfc3339(gap.start_ms),
+        "end": rfc3339(gap.end_ms),
+        "candles": (gap.end_ms - gap.start_ms) // INTERVAL_MS[interval],
+    }
+
+
+@router.get("", response_model=Candles, responses=responses(404, 422, 503), summary="Candles")
+async def ohlcv(
+    request: Request,
+    rt: Rt,
+    symbol: SymbolQuery,
+    interval: Interval = "1h",
+    limit: Annotated[int, Query(ge=1, le=1000, description="Candles, 1 to 1000.")] = 100,
+    start: Moment = None,
+    end: Moment = None,
+    provider: ProviderQuery = None,
+) -> Response:
+    """Candles of one venue's pair, ascending, the running one included and marked. Missing ones are in `meta.gaps`; one
+    that another venue supplied names it in `source`."""
+    resolution = rt.resolver.resolve(symbol)
+    answer = await candles.candles(
+        rt,
+        resolution.asset,
+        resolution.quote,
+        interval,
+        limit=limit,
+        start_ms=_moment("start", start),
+        end_ms=_moment("end", end),
+        provider=provider,
+    )
+    own = answer.series.provider
+    content = {
+        "symbol": resolution.asset.ticker,
+        "id": resolution.asset.id,
+        "pair": f"{answer.series.base}/{answer.series.quote}",
+        "interval": interval,
+        "provider": own,
+        "data": [
+            {
+                "open_time": rfc3339(c.open_ms),
+                "open_time_ms": c.open_ms,
+                "open": c.open,
+                "high": c.high,
+                "low": c.low,
+                "close": c.close,
+                "volume": c.volume,
+                "quote_volume": c.quote_volume,
+                "trades": c.trades,
+                "closed": c.closed,
+                "source": answer.repaired.get(c.open_ms, own),
+            }
+            for c in answer.candles
+        ],
+    }
+    about = meta(
+        rt,
+        source={own, *answer.repaired.values()} if answer.candles else (),
+        fetched_ms=answer.fetched_ms,
+        state=answer.state,
+        gaps=[_gap(g, interval) for g in answer.gaps[:1000]],
+        ambiguous=[a.id for a in resolution.ambiguous],
+    )
+    return data_response(request, content, about, ttl_s=rt.freshness.open_candle)
+
+
+@router.get("/coverage", response_model=CoverageList, responses=responses(404, 422), summary="What is stored")
+async def ohlcv_coverage(
+    request: Request, rt: Rt, symbol: SymbolQuery, interval: Interval = "1h"
+) -> Response:
+    """Every stored series of the symbol in that interval: its range, and the candles missing inside it."""
+    resolution = rt.resolver.resolve(symbol)
+    rows = await coverage.stored(rt, resolution.asset, resolution.quote, interval)
+    data = [
+        {
+            "provider": row.series.provider,
+            "pair": f"{row.series.base}/{row.series.quote}",
+            "interval": interval,
+            "first": rfc3339(row.coverage.first_ms),
+            "last": rfc3339(row.coverage.last_ms),
+            "candles": row.coverage.count,
+            "gaps": [_gap(g, interval) for g in row.gaps],
+        }
+        for row in rows
+    ]
+    content = {
+        "symbol": resolution.asset.ticker,
+        "id": resolution.asset.id,
+        "interval": interval,
+        "data": data,
+    }
+    newest = max((row.coverage.last_ms for row in rows), default=None)
+    about = meta(rt, source={row.series.provider for row in rows}, fetched_ms=newest, state="hit")
+    return data_response(request, content, about, ttl_s=60)

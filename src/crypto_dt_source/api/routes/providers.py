@@ -1,0 +1,81 @@
+"""Providers: the catalogue and how each does now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ...model.errors import NotFound
+from ...services import providers
+from ..deps import TEXT, Rt
+from ..errors import responses
+from ..schemas import ProviderList, ProviderPage
+from ..wrap import data_response, meta
+
+router = APIRouter(prefix="/api/providers", tags=["providers"])
+ProviderId = Annotated[
+    str, Path(description="Id of the catalogue.", min_length=1, max_length=64, examples=["binance"])
+]
+
+
+@router.get("", response_model=ProviderList, responses=responses(422), summary="Every provider")
+async def all_providers(
+    request: Request,
+    rt: Rt,
+    category: Annotated[str | None, Query(max_length=40, pattern=TEXT)] = None,
+    status: Annotated[
+        str | None,
+        Query(
+            max_length=20,
+            pattern=TEXT,
+            description="live, keyed, off, gone; or up, degraded, down, idle, no_key.",
+        ),
+    ] = None,
+    q: Annotated[
+        str | None, Query(max_length=64, pattern=TEXT, description="Part of the id or name.")
+    ] = None,
+) -> Response:
+    """The catalogue with health, latency, breaker and budget of what is in use."""
+    rows = providers.listed(rt, category=category, status=status, q=q)
+    about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit", total=len(rows))
+    return data_response(request, {"data": rows}, about, ttl_s=1)
+
+
+@router.get(
+    "/category/{category}", response_model=ProviderList, responses=responses(404, 422), summary="One category"
+)
+async def of_category(
+    request: Request,
+    rt: Rt,
+    category: Annotated[str, Path(min_length=1, max_length=40, examples=["exchange"])],
+) -> Response:
+    """Providers of one category."""
+    if category not in providers.categories():
+        raise NotFound(
+            f"There is no category {category!r}; choose one of {', '.join(providers.categories())}.",
+            details={"category": category, "allowed": providers.categories()},
+        )
+    rows = providers.listed(rt, category=category, status=None, q=None)
+    about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit", total=len(rows))
+    return data_response(request, {"data": rows}, about, ttl_s=1)
+
+
+@router.get(
+    "/{provider_id}", response_model=ProviderPage, responses=responses(404, 422), summary="One provider"
+)
+async def one_provider(request: Request, rt: Rt, provider_id: ProviderId) -> Response:
+    """One provider."""
+    content = {"data": providers.one(rt, provider_id)}
+    about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit")
+    return data_response(request, content, about, ttl_s=1)
+
+
+@router.get(
+    "/{provider_id}/stats", response_model=ProviderPage, responses=responses(404, 422), summary="Its counts"
+)
+async def provider_stats(request: Request, rt: Rt, provider_id: ProviderId) -> Response:
+    """Calls since start, by capability and by failure."""
+    content = {"data": providers.stats(rt, provider_id)}
+    about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit")
+    return data_response(request, content, about, ttl_s=1)

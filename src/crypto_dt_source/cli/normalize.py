@@ -1,0 +1,113 @@
+"""`cdts normalize`: an upstream's body on standard input, records as JSON lines on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+import msgspec
+
+from ..clock import SystemClock, parse_rfc3339
+from ..model.ask import (
+    Ask,
+    AssetsAsk,
+    BookAsk,
+    CandlesAsk,
+    Capability,
+    CategoriesAsk,
+    CoinAsk,
+    CoinsAsk,
+    ExchangesAsk,
+    GlobalAsk,
+    InstrumentsAsk,
+    QuotesAsk,
+    SearchAsk,
+    TradesAsk,
+    TrendingAsk,
+)
+from ..model.candle import INTERVAL_MS
+from ..model.errors import InvalidParameter, PayloadChanged, UpstreamError
+from ..model.normal import violation
+from ..model.quote import Pair
+from ..providers import catalog
+from ..providers.kit import Reply
+
+FITS_NOT = 2
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 with records on standard output; 2 for a body that does not fit, naming the path."""
+    entry = catalog.load().get(arguments.provider)
+    if entry is None or entry.status == "gone":
+        raise InvalidParameter(
+            f"There is no provider {arguments.provider!r}; `cdts providers list` names them."
+        )
+    endpoints = catalog.adapter(entry.adapter).endpoints
+    try:
+        capability = Capability(arguments.capability)
+        endpoint = endpoints[capability]
+    except (ValueError, KeyError):
+        offered = ", ".join(sorted(c.value for c in endpoints))
+        raise InvalidParameter(f"{entry.id} has no {arguments.capability!r}; it has {offered}.") from None
+    received = SystemClock().now_ms() if arguments.at is None else _moment(arguments.at)
+    ask = _ask(capability, arguments.symbol, arguments.interval)
+    try:
+        records = list(endpoint.parse(Reply(entry.id, 200, sys.stdin.buffer.read(), received), ask))
+    except PayloadChanged as error:
+        print(f"cdts: the body does not fit at {error.path}: {error.message}", file=sys.stderr)
+        return FITS_NOT
+    except UpstreamError as error:
+        print(f"cdts: the body is the upstream's error: {error.code}: {error.message}", file=sys.stderr)
+        return FITS_NOT
+    bad = 0
+    for record in records:
+        reason = violation(record)
+        if reason is not None:
+            bad += 1
+            print(f"cdts: kept out: {reason}: {record}", file=sys.stderr)
+            continue
+        sys.stdout.buffer.write(
+            msgspec.json.encode({"record": type(record).__name__, **_fields(record)}) + b"\n"
+        )
+    sys.stdout.flush()
+    return 1 if bad else 0
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_rfc3339(text)
+    except ValueError:
+        raise InvalidParameter(f"--at: {text!r} is not an RFC 3339 time.") from None
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    fields: dict[str, Any] = record._asdict()
+    return fields
+
+
+def _ask(capability: Capability, symbol: str, interval: str) -> Ask:
+    """An ask the body could be the answer of."""
+    if interval not in INTERVAL_MS:
+        raise InvalidParameter(f"--interval: {interval!r} is not one of {', '.join(INTERVAL_MS)}.")
+    base, _, quote = symbol.upper().replace("-", "/").partition("/")
+    pair = Pair(base, quote or "USDT")
+    asks: dict[Capability, Ask] = {
+        Capability.QUOTES: QuotesAsk(),
+        Capability.CANDLES: CandlesAsk(pair, interval, limit=100_000),
+        Capability.BOOK: BookAsk(pair),
+        Capability.TRADES: TradesAsk(pair),
+        Capability.INSTRUMENTS: InstrumentsAsk(),
+        Capability.ASSETS: AssetsAsk(),
+        Capability.COINS: CoinsAsk(),
+        Capability.GLOBAL: GlobalAsk(),
+        Capability.TRENDING: TrendingAsk(),
+        Capability.CATEGORIES: CategoriesAsk(),
+        Capability.COIN: CoinAsk(symbol),
+        Capability.SEARCH: SearchAsk(symbol),
+        Capability.EXCHANGES: ExchangesAsk(),
+    }
+    return asks[capability]

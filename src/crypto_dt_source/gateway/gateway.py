@@ -1,0 +1,211 @@
+"""The gateway's face: ask one provider, ask a ranked pool, or gather what is missing from the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from ..clock import Clock
+from ..model.answer import Answer, Record
+from ..model.ask import Ask, Capability
+from ..model.errors import AllProvidersFailed, CircuitOpen, NotFound, UpstreamError
+from ..providers import catalog
+from ..providers.catalog import Entry
+from .guard import check_base_url
+from .health import Breaker, SourceHealth
+from .limits import BudgetLine, KeptUse, Meter
+from .pool import AskFor, HedgeBudget, Race, capability_of
+from .source import Observer, Source
+from .transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPolicy:
+    """Seconds: `timeout_s` for one upstream call, `patience_s` for a budget to free up when a person waits,
+    `background_patience_s` when nobody does."""
+
+    timeout_s: float = 8.0
+    patience_s: float = 1.0
+    background_patience_s: float = 120.0
+
+
+class MissingAskFor(Protocol):
+    """Gives a source's own ask for the keys that are still missing, None when it has nothing to say."""
+
+    def __call__(self, source: Source, *, missing: frozenset[Hashable]) -> Ask | None: ...
+
+
+class Gateway:
+    """Owns every source. `close` stops what is under way."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        transport: Transport,
+        clock: Clock,
+        *,
+        keys: Mapping[str, str] | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        policy: GatewayPolicy | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """`keys` maps environment names to secrets (a keyed entry without one is left out), `base_urls` maps provider
+        ids to overrides. Raises AddressRefused for an override that is not a plain http(s) address."""
+        self._clock = clock
+        self._transport = transport
+        self.policy = policy or GatewayPolicy()
+        self.hedges = HedgeBudget()
+        self._last_resort: dict[str, float] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._meters: dict[str, Meter] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self.sources: dict[str, Source] = {}
+        keys = keys or {}
+        base_urls = base_urls or {}
+        for entry in entries.values():
+            key = keys.get(entry.auth.env) if entry.auth else None
+            if entry.status not in ("live", "keyed") or (entry.status == "keyed" and not key):
+                continue
+            base_url = check_base_url(base_urls.get(entry.id, entry.base_url))
+            scope = entry.source if not key else f"{entry.id}:key"
+            if scope not in self._meters:
+                self._meters[scope] = Meter(scope, entry.limits, clock)
+            host = base_url.split("//", 1)[1] if entry.id in base_urls else entry.host
+            self.sources[entry.id] = Source(
+                entry=entry,
+                adapter=catalog.adapter(entry.adapter),
+                base_url=base_url,
+                key=key,
+                meter=self._meters[scope],
+                breaker=self._breakers.setdefault(host, Breaker(clock)),
+                health=SourceHealth(),
+                clock=clock,
+                transport=transport,
+                observer=observer or (lambda *_: None),
+            )
+
+    def offering(self, capability: Capability) -> list[Source]:
+        """Enabled sources of a capability, best rank first; a rank shared is ordered by id."""
+        found = [s for s in self.sources.values() if s.enabled and capability in s.entry.offers]
+        return sorted(found, key=lambda s: (s.entry.offers[capability].rank, s.entry.id))
+
+    def source(self, provider: str) -> Source:
+        """Raises NotFound for a provider that is unknown or switched off."""
+        try:
+            return self.sources[provider]
+        except KeyError:
+            raise NotFound(
+                f"There is no provider {provider!r} in use; GET /api/providers lists them.",
+                details={"provider": provider},
+            ) from None
+
+    async def ask_one(self, provider: str, ask: Ask, *, background: bool = False) -> Answer[Record]:
+        """One provider, no failover. Raises NotFound or an UpstreamError subclass."""
+        source = self.source(provider)
+        reason = source.unavailable(capability_of(ask))
+        if reason is not None:
+            raise CircuitOpen(f"not asked now: {reason}")
+        patience = self.policy.background_patience_s if background else self.policy.patience_s
+        return await source.fetch(
+            ask, timeout_s=self.policy.timeout_s, background=background, patience_s=patience
+        )
+
+    async def ask(
+        self,
+        capability: Capability,
+        ask_for: AskFor,
+        *,
+        providers: Sequence[str] | None = None,
+        background: bool = False,
+    ) -> Answer[Record]:
+        """The first valid answer of the pool. `ask_for(source)` gives that source's own ask, None when it has nothing
+        to say. Raises AllProvidersFailed with who was tried and why each failed."""
+        sources = self.offering(capability)
+        if providers is not None:
+            wanted = {p: i for i, p in enumerate(providers)}
+            sources = sorted((s for s in sources if s.entry.id in wanted), key=lambda s: wanted[s.entry.id])
+        race = Race(
+            sources=sources,
+            ask_for=ask_for,
+            capability=capability,
+            clock=self._clock,
+            budget=self.hedges,
+            timeout_s=self.policy.timeout_s,
+            patience_s=self.policy.background_patience_s if background else self.policy.patience_s,
+            background=background,
+            last_resort=self._last_resort,
+            closing=self._closing,
+        )
+        return await race.run()
+
+    async def gather_missing(
+        self,
+        capability: Capability,
+        wanted: Iterable[Hashable],
+        ask_for: MissingAskFor,
+        key_of: Callable[[Record], Hashable | None],
+    ) -> tuple[dict[Hashable, Record], list[Answer[Record]]]:
+        """Records for many keys: each source in rank order is asked only for what is still missing.
+
+        Gives what was found by key and the answers behind it; keys nobody has are absent. Raises AllProvidersFailed
+        only when nothing at all was found and at least one source failed.
+        """
+        missing = frozenset(wanted)
+        found: dict[Hashable, Record] = {}
+        answers: list[Answer[Record]] = []
+        failure: AllProvidersFailed | None = None
+        remaining = [s.entry.id for s in self.offering(capability)]
+        while missing and remaining:
+            try:
+                answer = await self.ask(capability, partial(ask_for, missing=missing), providers=remaining)
+            except AllProvidersFailed as error:
+                failure = error
+                break
+            answers.append(answer)
+            for record in answer.records:
+                key = key_of(record)
+                if key in missing and key not in found:
+                    found[key] = record
+            missing -= found.keys()
+            used = {t.provider for t in answer.tried}
+            remaining = [p for p in remaining if p not in used]
+        if failure is not None and not found:
+            raise failure
+        return found, answers
+
+    async def probe(self, provider: str, ask: Ask) -> str | None:
+        """Ask once, past an open breaker: the failure's code, or None when it answered."""
+        source = self.source(provider)
+        try:
+            await source.fetch(
+                ask, timeout_s=self.policy.timeout_s, patience_s=self.policy.patience_s, force=True
+            )
+        except UpstreamError as error:
+            return error.code
+        return None
+
+    def budgets(self) -> list[BudgetLine]:
+        """Every published limit and what is used of it."""
+        return [line for meter in self._meters.values() for line in meter.lines()]
+
+    def kept_use(self) -> list[KeptUse]:
+        """Use of long windows, to be stored."""
+        return [use for meter in self._meters.values() for use in meter.kept()]
+
+    def restore_use(self, uses: Iterable[KeptUse]) -> None:
+        """Take up the use of long windows from before a restart."""
+        by_scope: dict[str, list[KeptUse]] = {}
+        for use in uses:
+            by_scope.setdefault(use.scope, []).append(use)
+        for scope, lines in by_scope.items():
+            if scope in self._meters:
+                self._meters[scope].restore(lines)
+
+    async def close(self) -> None:
+        """Wait for cancelled calls to end and close the transport."""
+        if self._closing:
+            await asyncio.wait(set(self._closing))
+        await self._transport.close()

@@ -1,0 +1,81 @@
+"""The whole timetable as one tuple. A job is `async def f(rt)` that calls a service and gives the rows it handled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ..model.ask import Capability
+from ..services import backfill, collect
+from ..services.runtime import Runtime
+
+Run = Callable[[Runtime], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`every_s`: seconds from one start to the next. `first_s`: seconds after the service's start. Never overlaps
+    itself: a run that takes longer than `every_s` delays the next. `deadline_s` ends a run that hangs."""
+
+    id: str
+    every_s: float
+    run: Run
+    first_s: float = 0.0
+    deadline_s: float = 300.0
+
+
+JOBS: tuple[Job, ...] = (
+    Job("global_market", 300, collect.global_market, first_s=2),
+    Job("trending", 600, collect.trending, first_s=4),
+    Job("store_prices", 300, collect.store_prices, first_s=10),
+    Job("accounts", 60, collect.store_accounts, first_s=30),
+    Job("backfill", 900, backfill.round_of_top, first_s=20, deadline_s=6 * 3600),
+    Job("clean_up", 86_400, collect.clean_up, first_s=3600, deadline_s=3600),
+)
+"""What runs besides the polls below."""
+
+
+def polls(rt: Runtime) -> list[Job]:
+    """One job a source that has quotes (a second host of a venue only while the first rests) and one an aggregator
+    that has a market list."""
+    jobs: list[Job] = []
+    seen: set[str] = set()
+    for source in rt.gateway.offering(Capability.QUOTES):
+        entry = source.entry
+        if entry.kind != "venue":
+            continue
+        every = float(max(entry.poll_s, rt.limits.collect_interval_s))
+        name = entry.id
+        twin = entry.source in seen
+        seen.add(entry.source)
+
+        async def poll(rt: Runtime, name: str = name, twin: bool = twin) -> int:
+            if twin and _covered(rt, name):
+                return 0
+            return await collect.venue_quotes(rt, name)
+
+        jobs.append(Job(f"quotes:{name}", every, poll, first_s=every / 2 if twin else 0.0, deadline_s=150))
+    families: set[str] = set()
+    for source in rt.gateway.offering(Capability.COINS):
+        if source.entry.source in families:
+            continue
+        families.add(source.entry.source)
+        aggregator = source.entry.id
+
+        async def coins(rt: Runtime, name: str = aggregator) -> int:
+            return await collect.aggregator_coins(rt, name)
+
+        jobs.append(Job(f"coins:{aggregator}", float(source.entry.poll_s), coins, deadline_s=600))
+    return jobs
+
+
+def _covered(rt: Runtime, provider: str) -> bool:
+    """Whether another host of the same venue delivered quotes lately."""
+    entry = rt.gateway.sources[provider].entry
+    now = rt.clock.now_ms()
+    return any(
+        now - rt.board.polled.get(other.entry.id, 0)
+        < 2 * max(entry.poll_s, rt.limits.collect_interval_s) * 1000
+        for other in rt.gateway.sources.values()
+        if other.entry.source == entry.source and other.entry.id != provider
+    )

@@ -1,0 +1,1 @@
+"""Consensus price: pure functions over quotes. `docs/pricing.md` describes the method."""

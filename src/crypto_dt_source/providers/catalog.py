@@ -1,0 +1,184 @@
+"""The catalogue: every upstream as data. One TOML file a category under `catalog/`, one table an entry."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..model.ask import Capability
+from .kit import Adapter
+
+STATUSES = ("live", "keyed", "off", "gone")
+KINDS = ("venue", "aggregator")
+AUTH_PLACES = ("header", "query", "bearer")
+
+
+class CatalogError(ValueError):
+    """An entry breaks the schema; the message names the file, the entry and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `amount` units of weight in any `per_s` seconds, as published by the upstream."""
+
+    amount: int
+    per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Where the key goes: a header, a query parameter, or `Authorization: Bearer`. `prefix` precedes it there."""
+
+    env: str
+    place: str
+    name: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One capability of an entry. `rank`: lower is asked first. `page_limit`: pages a full read may take."""
+
+    capability: Capability
+    rank: int
+    page_limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One upstream as the service uses it.
+
+    `source` is the unit of independence and of metering: two entries with the same `source` (two hosts of one venue)
+    count once in a price and share their limits. `quotes_in` lists the quote tickers to prefer at this venue, the
+    best first. `poll_s` is how often its full list of quotes is fetched.
+    """
+
+    id: str
+    name: str
+    category: str
+    kind: str
+    source: str
+    adapter: str
+    base_url: str
+    docs: str
+    status: str
+    offers: Mapping[Capability, Offer]
+    limits: tuple[Limit, ...] = ()
+    auth: Auth | None = None
+    attribution: str = ""
+    reason: str = ""
+    since: str = ""
+    quotes_in: tuple[str, ...] = ()
+    poll_s: int = 60
+    tickers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Host of the base URL; breakers are keyed by it."""
+        return urlsplit(self.base_url).netloc
+
+
+_FIELDS = {
+    "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
+    "reason", "since", "quotes_in", "poll_s", "tickers",
+}  # fmt: skip
+
+
+def _auth(raw: dict[str, Any], fail: Callable[[str], CatalogError]) -> Auth:
+    try:
+        auth = Auth(**raw)
+    except TypeError as error:
+        raise fail(f"auth: {error}") from None
+    if auth.place not in AUTH_PLACES:
+        raise fail(f"auth.place {auth.place!r} is not one of {', '.join(AUTH_PLACES)}")
+    return auth
+
+
+def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
+    def fail(what: str) -> CatalogError:
+        return CatalogError(f"catalog/{category}.toml [{entry_id}]: {what}")
+
+    if unknown := set(raw) - _FIELDS:
+        raise fail(f"unknown field {sorted(unknown)[0]!r}")
+    status = raw.get("status", "live")
+    if status not in STATUSES:
+        raise fail(f"status {status!r} is not one of {', '.join(STATUSES)}")
+    if status in ("off", "gone") and not (raw.get("reason") and raw.get("since")):
+        raise fail(f"status {status} needs reason and since")
+    kind = raw.get("kind", "venue")
+    if kind not in KINDS:
+        raise fail(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    base_url = str(raw.get("base_url", ""))
+    if not base_url.startswith("https://") or base_url.endswith("/"):
+        raise fail("base_url must start with https:// and not end with a slash")
+    if not raw.get("name"):
+        raise fail("name is missing")
+    poll_s = raw.get("poll_s", 60)
+    if not isinstance(poll_s, int) or poll_s < 1:
+        raise fail("poll_s must be a whole number of seconds above 0")
+    auth = _auth(raw["auth"], fail) if "auth" in raw else None
+    if status == "keyed" and auth is None:
+        raise fail("status keyed needs auth")
+    try:
+        offers = {
+            Capability(name): Offer(Capability(name), **offer)
+            for name, offer in raw.get("offers", {}).items()
+        }
+        limits = tuple(Limit(**limit) for limit in raw.get("limits", ()))
+    except (TypeError, ValueError) as error:
+        raise fail(str(error)) from None
+    if status in ("live", "keyed") and not (offers and limits and raw.get("docs")):
+        raise fail("a live entry needs docs, limits and offers")
+    return Entry(
+        id=entry_id,
+        name=raw["name"],
+        category=category,
+        kind=kind,
+        source=raw.get("source", entry_id),
+        adapter=raw.get("adapter", entry_id),
+        base_url=base_url,
+        docs=raw.get("docs", ""),
+        status=status,
+        offers=offers,
+        limits=limits,
+        auth=auth,
+        attribution=raw.get("attribution", ""),
+        reason=raw.get("reason", ""),
+        since=str(raw.get("since", "")),
+        quotes_in=tuple(raw.get("quotes_in", ())),
+        poll_s=poll_s,
+        tickers=dict(raw.get("tickers", {})),
+    )
+
+
+@cache
+def load() -> Mapping[str, Entry]:
+    """Every entry by id, in the order of the files. Raises CatalogError naming the first wrong field."""
+    entries: dict[str, Entry] = {}
+    folder = resources.files(__package__) / "catalog"
+    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+        if not file.name.endswith(".toml"):
+            continue
+        category = file.name.removesuffix(".toml")
+        for entry_id, raw in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            if entry_id in entries:
+                raise CatalogError(f"catalog/{category}.toml: {entry_id} is declared twice")
+            entries[entry_id] = _entry(category, entry_id, raw)
+    return entries
+
+
+@cache
+def adapter(name: str) -> Adapter:
+    """The adapter module's `ADAPTER`, imported on first use. Raises CatalogError when there is none."""
+    try:
+        module = importlib.import_module(f"{__package__}.adapters.{name}")
+    except ModuleNotFoundError:
+        raise CatalogError(f"there is no adapter {name!r}") from None
+    found: Adapter = module.ADAPTER
+    return found

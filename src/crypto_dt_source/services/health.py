@@ -1,0 +1,93 @@
+"""Health: every component with its reason. Degraded is not down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..clock import rfc3339
+from ..model.errors import NoDataYet
+from ..store import StoreError
+from ..store.repos import integrity
+from .runtime import Runtime
+
+FRESH_SHARE = 0.5
+"""Share of polled venues whose quotes must be younger than the price TTL for the providers to be well."""
+
+
+def _component(status: str, reason: str | None = None, **facts: Any) -> dict[str, Any]:
+    return {"status": status, "reason": reason, **facts}
+
+
+async def report(rt: Runtime) -> dict[str, Any]:
+    """The whole health answer. Never asks an upstream."""
+    components = {
+        "database": await _database(rt),
+        "providers": _providers(rt),
+        "cache": _component("ok", entries=len(rt.cache), hits=rt.cache.hits, misses=rt.cache.misses),
+        "scheduler": _scheduler(rt),
+    }
+    states = {c["status"] for c in components.values()}
+    overall = (
+        "down" if components["database"]["status"] == "down" else "degraded" if states - {"ok"} else "ok"
+    )
+    requests, mean = rt.accounts.last_hour()
+    return {
+        "status": overall,
+        "components": components,
+        "metrics": {
+            "uptime_seconds": (rt.clock.now_ms() - rt.started_ms) // 1000,
+            "active_connections": 0,
+            "request_count_1h": requests,
+            "average_response_time_ms": None if mean is None else round(mean, 3),
+            "upstream_calls": rt.accounts.total_calls,
+            "assets_priced": len(rt.board.quotes),
+        },
+    }
+
+
+async def _database(rt: Runtime) -> dict[str, Any]:
+    try:
+        await integrity.alive(rt.store)
+    except StoreError as error:
+        return _component("down", error.message)
+    waiting = rt.store.waiting
+    if waiting > 100:
+        return _component("degraded", f"{waiting} writes wait", dialect=rt.store.dialect)
+    return _component("ok", dialect=rt.store.dialect)
+
+
+def _providers(rt: Runtime) -> dict[str, Any]:
+    now = rt.clock.now_ms()
+    polled = rt.board.polled
+    fresh = [p for p, at in polled.items() if now - at < rt.freshness.prices * 1000]
+    silent = sorted(p for p, s in rt.gateway.sources.items() if s.breaker.state != "closed")
+    facts: dict[str, Any] = {
+        "in_use": len(rt.gateway.sources),
+        "fresh": len(fresh),
+        "resting": silent,
+        "newest": rfc3339(max(polled.values())) if polled else None,
+    }
+    if not polled:
+        return _component("degraded", "no provider has delivered quotes yet", **facts)
+    if len(fresh) < FRESH_SHARE * len(polled):
+        return _component(
+            "degraded", "most providers are silent; stored prices are served marked stale", **facts
+        )
+    return _component("ok", **facts)
+
+
+def _scheduler(rt: Runtime) -> dict[str, Any]:
+    failing = {job: word for job, word in rt.tasks.items() if word != "ok"}
+    if not rt.tasks:
+        return _component("ok", "background work is switched off", jobs={})
+    if failing:
+        return _component("degraded", f"last run failed: {', '.join(sorted(failing))}", jobs=dict(rt.tasks))
+    return _component("ok", jobs=dict(rt.tasks))
+
+
+def ready(rt: Runtime) -> int:
+    """How many assets have a price that can be served. Raises NoDataYet with none."""
+    count = len({key[0] for key in rt.pricer.last}) or len(rt.board.quotes)
+    if not count:
+        raise NoDataYet("No price has been collected yet.", retry_after=5)
+    return count

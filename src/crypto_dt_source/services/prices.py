@@ -1,0 +1,291 @@
+"""Consensus prices off the board: lazily computed, remembered while nothing changed, never guessed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..clock import Clock
+from ..model.asset import Asset
+from ..model.errors import AllProvidersFailed, InvalidParameter, NoDataYet, UnknownSymbol
+from ..pricing.consensus import METHOD, consensus
+from ..pricing.rates import BASE, Rate, cross, measure
+from ..pricing.source import Consensus, Policy, Reason, SourceQuote
+from ..providers.resolver import Resolver
+from .board import CRYPTO_QUOTES, Board
+
+RECOMPUTE_MS = 1000
+"""A price is recomputed at most this often, however many quotes arrive."""
+RATES_MS = 5000
+NEIGHBOURS_MS = 30_000
+ASKED_LIMIT = 2000
+"""Assets outside the top whose prices are kept because someone asked, the longest unasked leaving first."""
+
+
+class PricePoint(NamedTuple):
+    """One asset's price as served. `price` is None only with status `no_consensus`.
+
+    `as_of_ms` is when the newest quote behind it was received; `stale` says that it is older than the TTL and that no
+    upstream has renewed it since. `providers` are those whose quotes count.
+    """
+
+    asset: str
+    vs: str
+    price: float | None
+    status: str
+    half_width: float | None
+    sources: int
+    dispersion_pct: float | None
+    change_24h_pct: float | None
+    volume_24h: float | None
+    as_of_ms: int
+    stale: bool
+    providers: tuple[str, ...]
+    method: str
+
+
+@dataclass(slots=True)
+class _Memo:
+    at_ms: int
+    touched: int
+    point: PricePoint | None
+    verdict: Consensus
+
+
+@dataclass(slots=True)
+class Pricer:
+    """Reads the board. `last` keeps the newest price of every asset, also from before a restart."""
+
+    board: Board
+    resolver: Resolver
+    clock: Clock
+    ttl_s: int = 300
+    max_stale_s: int = 7 * 86_400
+    last: dict[tuple[str, str], PricePoint] = field(default_factory=dict)
+    asked: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    rates: dict[str, Rate] = field(default_factory=dict)
+    _rates_at: int = -(10**15)
+    _rates_version: int = -1
+    _crosses: dict[str, dict[str, float]] = field(default_factory=dict)
+    _memo: dict[tuple[str, str], _Memo] = field(default_factory=dict)
+    _neighbours: list[tuple[float, str]] = field(default_factory=list)
+    _neighbours_at: int = -(10**15)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(stale_after_ms=self.ttl_s * 1000)
+
+    def currencies(self) -> list[tuple[str, str]]:
+        """(ticker, asset id) of every currency a rate may be measured for."""
+        found = [
+            (a.ticker, a.id) for a in self.resolver.of_kind("fiat", "stablecoin") if a.id in self.board.quotes
+        ]
+        for ticker in sorted(CRYPTO_QUOTES):
+            found.extend((ticker, asset.id) for asset in self.resolver.by_ticker(ticker)[:1])
+        return found
+
+    def refresh_rates(self) -> None:
+        """Measure the rates anew when the board changed and the old ones are a few seconds old."""
+        now = self.clock.now_ms()
+        if self.board.version == self._rates_version or now - self._rates_at < RATES_MS:
+            return
+        quotes = {ticker: self.board.source_quotes(asset_id) for ticker, asset_id in self.currencies()}
+        measured = measure({k: v for k, v in quotes.items() if v}, at_ms=now, policy=self.policy)
+        # A rate that could not be measured this time stays as it was: its age is in its own at_ms.
+        self.rates.update(measured)
+        self._rates_at, self._rates_version = now, self.board.version
+        self._crosses.clear()
+
+    def rates_into(self, vs: str) -> dict[str, float]:
+        """Units of `vs` for one unit of each currency; only `vs` itself when it has no rate yet."""
+        self.refresh_rates()
+        found = self._crosses.get(vs)
+        if found is None:
+            found = self._crosses[vs] = cross(self.rates, vs)
+        return found
+
+    def check_vs(self, vs: str) -> str:
+        """The upper-case ticker of a currency prices can be asked in. Raises InvalidParameter."""
+        ticker = vs.strip().upper()
+        assets = self.resolver.by_ticker(ticker)[:1] if 0 < len(ticker) <= 10 else ()
+        if ticker == BASE or ticker in CRYPTO_QUOTES or any(a.kind in ("fiat", "stablecoin") for a in assets):
+            return ticker
+        allowed = sorted({BASE, *CRYPTO_QUOTES, *self.rates})
+        raise InvalidParameter(
+            f"vs: prices cannot be given in {vs[:20]!r}; choose a fiat currency, a stablecoin, btc, eth or bnb.",
+            details={"parameter": "vs", "got": vs[:20], "allowed": [a.lower() for a in allowed]},
+        )
+
+    def judge(self, asset_id: str, vs: str) -> Consensus:
+        """The consensus with every verdict, recomputed when a quote came or a second passed."""
+        return self._remembered(asset_id, vs).verdict
+
+    def point(self, asset_id: str, vs: str = "USD") -> PricePoint | None:
+        """The price as served: fresh, or the last known one marked stale; None when nothing was ever known, or only
+        something older than the hard age."""
+        memo = self._remembered(asset_id, vs)
+        return memo.point if memo.point is not None else self._known(asset_id, vs)
+
+    def _remembered(self, asset_id: str, vs: str) -> _Memo:
+        now = self.clock.now_ms()
+        touched = self.board.touched.get(asset_id, 0)
+        memo = self._memo.get((asset_id, vs))
+        if memo is not None:
+            age = now - memo.at_ms
+            if 0 <= age < RECOMPUTE_MS or (memo.touched == touched and 0 <= age < RATES_MS):
+                return memo
+        memo = self._compute(asset_id, vs, now, touched)
+        if len(self._memo) > 20_000:
+            self._memo.clear()
+        self._memo[(asset_id, vs)] = memo
+        return memo
+
+    def decide(
+        self, asset_id: str, quotes: Sequence[SourceQuote], rates: Mapping[str, float], at_ms: int
+    ) -> Consensus:
+        """The dollar price of these quotes, for the store: the same arguments give the same bits again later."""
+        return consensus(asset_id, quotes, currency=BASE, rates=rates, at_ms=at_ms, policy=self.policy)
+
+    def _compute(self, asset_id: str, vs: str, now: int, touched: int) -> _Memo:
+        held = self.board.of(asset_id)
+        result = consensus(
+            asset_id,
+            [h.quote for h in held],
+            currency=vs,
+            rates=self.rates_into(vs),
+            at_ms=now,
+            neighbours=self._others(asset_id, vs, now),
+            policy=self.policy,
+        )
+        point = self._point(result, {(h.quote.provider, h.quote.symbol): h.change_pct for h in held}, now)
+        if point is not None and point.price is not None:
+            self.last[(asset_id, vs)] = point
+        return _Memo(now, touched, point, result)
+
+    def _others(self, asset_id: str, vs: str, now: int) -> Sequence[tuple[float, str]]:
+        """Prices of other assets in US dollars, to recognise a swapped one; only dollars are kept sorted."""
+        if vs != "USD":
+            return ()
+        if now - self._neighbours_at > NEIGHBOURS_MS:
+            self._neighbours_at = now
+            self._neighbours = sorted(
+                (p.price, key[0]) for key, p in self.last.items() if key[1] == "USD" and p.price is not None
+            )
+        return [n for n in self._neighbours if n[1] != asset_id]
+
+    def _point(
+        self, result: Consensus, changes: dict[tuple[str, str], float | None], now: int
+    ) -> PricePoint | None:
+        if result.status == "no_data":
+            return None
+        counted = [v for v in result.verdicts if v.weight > 0]
+        basis = counted or [v for v in result.verdicts if v.excluded is None] or list(result.verdicts)
+        # Two hosts of one venue report the same trades: one volume a source and symbol.
+        volumes = {
+            (v.source, v.symbol): v.volume
+            for v in result.verdicts
+            if v.kind == "venue" and v.volume is not None and v.excluded in (None, Reason.SAME_SOURCE)
+        }
+        known = list(volumes.values()) or [v.volume for v in counted if v.volume is not None][:1]
+        return PricePoint(
+            asset=result.asset,
+            vs=result.currency,
+            price=result.price,
+            status=result.status,
+            half_width=result.half_width,
+            sources=result.sources,
+            dispersion_pct=result.dispersion_pct,
+            change_24h_pct=_weighted_median(
+                [(c, v.weight) for v in counted if (c := changes.get((v.provider, v.symbol))) is not None]
+            ),
+            volume_24h=sum(known) if known else None,
+            as_of_ms=now - max(0, min((v.age_ms for v in basis), default=0)),
+            stale=False,
+            providers=tuple(sorted({v.provider for v in counted})),
+            method=result.method,
+        )
+
+    def _known(self, asset_id: str, vs: str) -> PricePoint | None:
+        now = self.clock.now_ms()
+        found = self.last.get((asset_id, vs))
+        if found is None and vs != "USD":
+            found = self._converted(asset_id, vs)
+        if found is None or now - found.as_of_ms > self.max_stale_s * 1000:
+            return None
+        return found._replace(stale=now - found.as_of_ms > self.ttl_s * 1000)
+
+    def _converted(self, asset_id: str, vs: str) -> PricePoint | None:
+        """The last dollar price through the last rate: as old as the older of the two."""
+        dollars = self.last.get((asset_id, "USD"))
+        rate = self.rates.get(vs)
+        if dollars is None or dollars.price is None or rate is None:
+            return None
+        return dollars._replace(
+            vs=vs,
+            price=dollars.price / rate.usd,
+            half_width=None if dollars.half_width is None else dollars.half_width / rate.usd,
+            volume_24h=None if dollars.volume_24h is None else dollars.volume_24h / rate.usd,
+            as_of_ms=min(dollars.as_of_ms, rate.at_ms),
+        )
+
+    def restore(self, points: Iterable[PricePoint], rates: Iterable[Rate]) -> None:
+        """Take up the last stored prices and rates at start; they are served marked stale until renewed."""
+        for point in points:
+            self.last.setdefault((point.asset, point.vs), point)
+        for rate in rates:
+            self.rates.setdefault(rate.currency, rate)
+
+    def note_asked(self, asset_id: str) -> None:
+        """Remember that someone asked, so that the price is collected and stored from now on."""
+        self.asked[asset_id] = None
+        self.asked.move_to_end(asset_id)
+        while len(self.asked) > ASKED_LIMIT:
+            self.asked.popitem(last=False)
+
+    def observe(self, asset_ids: Iterable[str]) -> None:
+        """Hand the evidence of rejected quotes to the resolver: a ticker that is persistently another asset's price
+        loses its mapping at that venue."""
+        for asset_id in asset_ids:
+            result = self.judge(asset_id, "USD")
+            if result.price is None or result.sources < 3:
+                continue
+            asset = self.resolver.by_id(asset_id)
+            for verdict in result.verdicts if asset is not None else ():
+                if (
+                    verdict.kind == "venue"
+                    and verdict.converted is not None
+                    and verdict.excluded is not Reason.STALE
+                ):
+                    assert asset is not None  # noqa: S101 - the loop is empty otherwise
+                    self.resolver.evidence(verdict.provider, asset.ticker, verdict.converted / result.price)
+
+
+def _weighted_median(values: list[tuple[float, float]]) -> float | None:
+    """Lower weighted median of (value, weight); None of nothing."""
+    if not values:
+        return None
+    values.sort()
+    half = sum(weight for _, weight in values) / 2
+    totals: list[float] = []
+    running = 0.0
+    for _, weight in values:
+        running += weight
+        totals.append(running)
+    return values[min(bisect_left(totals, half), len(values) - 1)][0]
+
+
+def unknown_price(asset: Asset, tried: AllProvidersFailed | None) -> NoDataYet | AllProvidersFailed:
+    """The error for an asset that is known and has no price at all."""
+    if tried is not None:
+        return tried
+    return NoDataYet(
+        f"No source has delivered a price of {asset.name} yet; try again in a minute.",
+        details={"asset": asset.id},
+        retry_after=30,
+    )
+
+
+__all__ = ["METHOD", "PricePoint", "Pricer", "UnknownSymbol", "unknown_price"]

@@ -1,0 +1,172 @@
+"""The providers as the service sees them now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..clock import rfc3339
+from ..gateway.source import Source
+from ..model.ask import Ask, AssetsAsk, BookAsk, Capability, CoinsAsk, GlobalAsk, InstrumentsAsk, QuotesAsk
+from ..model.errors import NotFound
+from ..model.quote import Pair
+from ..providers.catalog import Entry, load
+from .runtime import Runtime
+
+
+def _moment(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
+def state(rt: Runtime, entry: Entry) -> str:
+    """`up`, `degraded`, `down`, `idle` (not asked yet), `no_key`, `off` or `gone`."""
+    source = rt.gateway.sources.get(entry.id)
+    if source is None:
+        return entry.status if entry.status in ("off", "gone") else "no_key"
+    if not source.enabled:
+        return "off"
+    now = rt.clock.monotonic()
+    if source.breaker.state != "closed" or now < source.meter.blocked_until:
+        return "down"
+    rate = source.health.success_rate
+    if rate is None:
+        return "idle"
+    return "up" if rate >= 0.9 else "degraded" if rate >= 0.5 else "down"
+
+
+def view(rt: Runtime, entry: Entry) -> dict[str, Any]:
+    """One provider on the wire. Latencies are milliseconds of successful calls; absent knowledge is null."""
+    source = rt.gateway.sources.get(entry.id)
+    found: dict[str, Any] = {
+        "id": entry.id,
+        "name": entry.name,
+        "category": entry.category,
+        "kind": entry.kind,
+        "source": entry.source,
+        "status": entry.status,
+        "state": state(rt, entry),
+        "needs_key": entry.auth is not None and entry.status == "keyed",
+        "has_key": bool(source and source.key),
+        "capabilities": {c.value: offer.rank for c, offer in entry.offers.items()},
+        "docs": entry.docs or None,
+        "attribution": entry.attribution or None,
+        "reason": entry.reason or None,
+        "since": entry.since or None,
+        "health_score": None,
+        "success_rate": None,
+        "latency_p50_ms": None,
+        "latency_p95_ms": None,
+        "breaker": None,
+        "last_success": None,
+        "last_failure": None,
+        "last_failure_code": None,
+        "budget": [],
+    }
+    if source is not None:
+        found.update(_measured(source))
+    return found
+
+
+def _measured(source: Source) -> Mapping[str, Any]:
+    health = source.health
+    return {
+        "health_score": health.score,
+        "success_rate": health.success_rate,
+        "latency_p50_ms": health.overall_percentile(0.5),
+        "latency_p95_ms": health.overall_percentile(0.95),
+        "breaker": source.breaker.state,
+        "last_success": _moment(health.last_success_ms),
+        "last_failure": _moment(health.last_failure_ms),
+        "last_failure_code": health.last_failure,
+        "budget": [
+            {
+                "amount": line.amount,
+                "per_seconds": line.per_s,
+                "used": line.used,
+                "left": max(0, line.amount - line.used),
+                "oldest_expires": rfc3339(line.reset_ms),
+            }
+            for line in source.meter.lines()
+        ],
+    }
+
+
+def listed(rt: Runtime, *, category: str | None, status: str | None, q: str | None) -> list[dict[str, Any]]:
+    """Providers that match every filter given, by id. `status` matches the catalogue's status or the state now."""
+    rows = []
+    for entry in sorted(load().values(), key=lambda e: e.id):
+        if category is not None and entry.category != category:
+            continue
+        if q is not None and q.casefold() not in f"{entry.id} {entry.name}".casefold():
+            continue
+        row = view(rt, entry)
+        if status is None or status in (row["status"], row["state"]):
+            rows.append(row)
+    return rows
+
+
+def one(rt: Runtime, provider: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    return view(rt, entry_of(provider))
+
+
+def entry_of(provider: str) -> Entry:
+    """The catalogue's entry. Raises NotFound."""
+    entry = load().get(provider)
+    if entry is None:
+        raise NotFound(
+            f"There is no provider {provider!r}; GET /api/providers lists them.",
+            details={"provider": provider},
+        )
+    return entry
+
+
+def categories() -> list[str]:
+    return sorted({entry.category for entry in load().values()})
+
+
+def stats(rt: Runtime, provider: str) -> dict[str, Any]:
+    """Counts since start, by capability and by failure. Raises NotFound."""
+    entry = entry_of(provider)
+    source = rt.gateway.sources.get(provider)
+    if source is None:
+        return {
+            "id": provider,
+            "state": state(rt, entry),
+            "calls": 0,
+            "successes": 0,
+            "failures": {},
+            "latency": {},
+        }
+    health = source.health
+    return {
+        "id": provider,
+        "state": state(rt, entry),
+        "calls": health.calls,
+        "successes": health.successes,
+        "failures": dict(sorted(health.failures.items())),
+        "breaker_opened": source.breaker.opened,
+        "limits_in_use_share": source.meter.factor,
+        "latency": {
+            capability.value: {
+                "samples": len(samples),
+                "p50_ms": health.percentile(capability, 0.5),
+                "p95_ms": health.percentile(capability, 0.95),
+            }
+            for capability, samples in health.latencies.items()
+        },
+    }
+
+
+def probe_ask(entry: Entry) -> Ask:
+    """A cheap ask that shows whether a provider answers."""
+    bitcoin = Pair("BTC", entry.quotes_in[0] if entry.quotes_in else "USD")
+    if Capability.BOOK in entry.offers:
+        return BookAsk(bitcoin, 5)
+    if Capability.GLOBAL in entry.offers:
+        return GlobalAsk()
+    if Capability.COINS in entry.offers:
+        return CoinsAsk(1, 10)
+    if Capability.QUOTES in entry.offers:
+        return QuotesAsk(pairs=(bitcoin,))
+    return InstrumentsAsk() if Capability.INSTRUMENTS in entry.offers else AssetsAsk()

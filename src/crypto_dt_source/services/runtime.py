@@ -1,0 +1,75 @@
+"""The typed bag that services, jobs and routers take. Filled in wiring.py."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..clock import Clock
+from ..gateway import Gateway
+from ..providers.resolver import Resolver
+from ..store import Store
+from ..store.cache import Cache
+from .board import Board
+
+if TYPE_CHECKING:
+    from .accounts import Accounts
+    from .prices import Pricer
+
+__all__ = ["Freshness", "Limits", "Runtime"]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Soft and hard ages in seconds, one place for all."""
+
+    prices: int = 300
+    market: int = 300
+    coins: int = 600
+    categories: int = 300
+    trending: int = 600
+    ohlcv: int = 900
+    open_candle: int = 5
+    orderbook: int = 2
+    exchanges: int = 3600
+    max_stale_prices: int = 7 * 86_400
+    max_stale_market: int = 7 * 86_400
+    max_stale_orderbook: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is collected and kept."""
+
+    collect_interval_s: int = 60
+    collect_top: int = 250
+    backfill_days: int = 90
+    backfill_top: int = 25
+    backfill_intervals: tuple[str, ...] = ("1h", "1d")
+    retention_days: int = 90
+    retention_quotes_hours: int = 48
+    retention_requests_days: int = 7
+    request_timeout_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Everything a service needs. `mode` is `live` or `demo` and goes into every answer's meta."""
+
+    clock: Clock
+    gateway: Gateway
+    store: Store
+    resolver: Resolver
+    board: Board
+    cache: Cache
+    pricer: Pricer
+    accounts: Accounts
+    freshness: Freshness = field(default_factory=Freshness)
+    limits: Limits = field(default_factory=Limits)
+    mode: str = "live"
+    started_ms: int = 0
+    first_round: asyncio.Event | None = None
+    """Set when the first round of quotes is over; None when nothing is collected."""
+    tasks: dict[str, str] = field(default_factory=dict)
+    """What the background work says of itself, by job id: shown in health."""

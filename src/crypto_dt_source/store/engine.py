@@ -1,0 +1,163 @@
+"""Opening the store: the address, the folder, the migrations, the connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..clock import Clock, SystemClock
+from .errors import StoreError, StoreOpenError
+from .migrations.upgrade import SCHEMA, upgrade
+from .numbers import Numbers
+from .postgres import PostgresDatabase
+from .sql import Params, Write
+from .sqlite import FileLock, SqliteDatabase
+from .writer import Writer
+
+_SQLITE = ("sqlite", "sqlite+aiosqlite")
+_POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg")
+_POSTGRES_OPTIONS = {"host", "port", "ssl"}
+
+
+class Store:
+    """An open database: reads, acknowledged writes, and the map of names. Made by `open_store`, used through `repos`.
+
+    `dialect` is `sqlite` or `postgresql`; `address` is the URL without its password.
+    """
+
+    def __init__(
+        self,
+        database: SqliteDatabase | PostgresDatabase,
+        address: str,
+        clock: Clock,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._database = database
+        self._writer = Writer(database)
+        self._read_only = read_only
+        self.address = address
+        self.clock = clock
+        self.dialect = database.dialect
+        self.numbers = Numbers(self.fetch, self.write)
+
+    async def start(self) -> None:
+        """Connect and load the map of names. Raises StoreError."""
+        await self._database.start()
+        if not self._read_only:
+            self._writer.start()
+        await self.numbers.load()
+
+    async def fetch(self, sql: str, params: Params = ()) -> list[Any]:
+        """All rows of a query with `?` placeholders, as tuples. Raises StoreError."""
+        return await self._database.fetch(sql, params)
+
+    async def write(self, batch: Sequence[Write]) -> int:
+        """Commit `batch` as one transaction; returns once it is durable, with the number of rows that its counted
+        statements changed. Waits while the queue is full. Raises StoreError (nothing of the batch is there) and
+        StoreClosed."""
+        if self._read_only:
+            raise StoreError("the store was opened for reading only")
+        return await self._writer.write(batch)
+
+    @property
+    def waiting(self) -> int:
+        """Batches that wait for the writer now."""
+        return self._writer.waiting
+
+    async def integrity(self) -> list[str]:
+        """Problems a full check finds, empty when clean. Reads everything: seconds on a large store."""
+        return await self._database.integrity()
+
+    async def size_bytes(self) -> int:
+        """Bytes of the database on disk."""
+        return await self._database.size_bytes()
+
+    async def close(self) -> None:
+        """Commit what waits and close every connection."""
+        await self._writer.close()
+        await self._database.close()
+
+
+async def open_store(
+    url: str, *, pool_size: int = 4, clock: Clock | None = None, read_only: bool = False
+) -> Store:
+    """Open the database at `url` (`sqlite:///data/cdts.db`, `postgresql://user:secret@host/name`), creating the folder
+    and bringing the schema up to date.
+
+    `pool_size` is the number of connections that read. `read_only` opens a database that may be in use by another
+    process: no migration, no writer. Raises StoreOpenError.
+    """
+    parsed = parse_url(url)
+    address = parsed.render_as_string(hide_password=True)
+    database: SqliteDatabase | PostgresDatabase
+    if parsed.drivername in _SQLITE:
+        database = await _sqlite(parsed.set(drivername="sqlite+aiosqlite"), pool_size, read_only)
+    else:
+        if not read_only:
+            await asyncio.to_thread(upgrade, parsed)
+        database = PostgresDatabase(parsed, pool_size)
+    store = Store(database, address, clock or SystemClock(), read_only=read_only)
+    try:
+        await store.start()
+    except StoreError as error:
+        await store.close()
+        raise StoreOpenError(f"{address} cannot be opened: {error.message}") from error
+    return store
+
+
+def parse_url(url: str) -> URL:
+    """The address with the driver the store uses. Raises StoreOpenError, never repeating a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreOpenError(
+            "DATABASE_URL is not an address; write sqlite:///path/to/file.db or postgresql://user:password@host/name"
+        ) from None
+    if parsed.drivername in _SQLITE:
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreOpenError("DATABASE_URL names no file; write sqlite:///path/to/file.db")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if parsed.drivername not in _POSTGRES:
+        raise StoreOpenError(
+            f"DATABASE_URL begins with {parsed.drivername}://; the store knows sqlite:/// and postgresql://"
+        )
+    query = dict(parsed.query)
+    if "sslmode" in query:
+        # libpq's name, which hosting panels print; asyncpg's is `ssl`, with the same words.
+        query["ssl"] = query.pop("sslmode")
+    if unknown := sorted(set(query) - _POSTGRES_OPTIONS):
+        raise StoreOpenError(
+            f"DATABASE_URL has the option {unknown[0]!r}; the store knows sslmode, host and port"
+        )
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+async def _sqlite(url: URL, pool_size: int, read_only: bool) -> SqliteDatabase:
+    path = Path(url.database or "")
+    if read_only:
+        if not await asyncio.to_thread(path.is_file):
+            raise StoreOpenError(f"there is no database at {path}")
+        return SqliteDatabase(url, pool_size, None)
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    except OSError as error:
+        raise StoreOpenError(
+            f"{path.parent} cannot be written ({error.strerror}); give a folder this process may write to in DATABASE_URL"
+        ) from None
+    try:
+        await asyncio.to_thread(upgrade, url)
+    except BaseException:
+        lock.release()
+        raise
+    return SqliteDatabase(url, pool_size, lock)
+
+
+__all__ = ["SCHEMA", "Store", "open_store", "parse_url"]

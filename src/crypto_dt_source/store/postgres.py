@@ -1,0 +1,102 @@
+"""PostgreSQL: a pool that reads, one connection that writes, so that both databases keep the same order of commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import asyncpg
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from .errors import StoreError
+from .sql import Params, Write, dollars
+
+# The driver raises the last three for a value it cannot bind.
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
+    return cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
+
+
+class PostgresDatabase:
+    """Reads and transactions on one PostgreSQL database."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: URL, pool_size: int) -> None:
+        self._readers = create_async_engine(
+            url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None
+        )
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+
+    async def start(self) -> None:
+        """Open one reader. Raises StoreError."""
+        await self.fetch("SELECT 1", ())
+
+    async def fetch(self, sql: str, params: Params) -> list[Any]:
+        """All rows, as tuple-like records. A read whose connection had died is tried once more. Raises StoreError."""
+        text = dollars(sql)
+        for attempt in (1, 2):
+            try:
+                async with self._readers.connect() as connection:
+                    driver = await _driver(connection)
+                    try:
+                        return await driver.fetch(text, *params)
+                    except _DRIVER_ERRORS:
+                        if not driver.is_closed() or attempt == 2:
+                            raise
+                        await connection.invalidate()
+            except (*_DRIVER_ERRORS, DBAPIError) as error:
+                raise StoreError(f"the database could not be read: {error}") from error
+        raise AssertionError("unreachable")
+
+    async def apply(self, writes: Sequence[Write]) -> list[int]:
+        """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError. A connection
+        lost during COMMIT leaves it open whether the batch is there; upserts may be sent again."""
+        try:
+            async with self._writer.connect() as connection:
+                driver = await _driver(connection)
+                try:
+                    async with driver.transaction():
+                        return [await self._run(driver, write) for write in writes]
+                except _DRIVER_ERRORS:
+                    if driver.is_closed():
+                        await connection.invalidate()
+                    raise
+        except (*_DRIVER_ERRORS, DBAPIError) as error:
+            raise StoreError(f"the database refused a write: {error}") from error
+
+    @staticmethod
+    async def _run(driver: asyncpg.Connection[Any], write: Write) -> int:
+        text = dollars(write.sql)
+        if not write.counted:
+            await driver.executemany(text, write.rows)
+            return 0
+        # The server answers `DELETE 12`; executemany has no such answer.
+        return sum([int((await driver.execute(text, *row)).rsplit(" ", 1)[1]) for row in write.rows])
+
+    async def integrity(self) -> list[str]:
+        """PostgreSQL has no check of the whole file over SQL; each table is read once. Raises StoreError for a page that
+        fails its checksum."""
+        tables = await self.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()", ())
+        for (name,) in tables:
+            await self.fetch(f'SELECT count(*) FROM "{name}"', ())  # noqa: S608 the server's own table names
+        return []
+
+    async def size_bytes(self) -> int:
+        """Bytes of the database on the server's disk."""
+        return int((await self.fetch("SELECT pg_database_size(current_database())", ()))[0][0])
+
+    async def close(self) -> None:
+        await self._readers.dispose()
+        await self._writer.dispose()

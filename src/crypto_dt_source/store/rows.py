@@ -1,0 +1,216 @@
+"""What the repos take and give beside model records. Ids are text; times are ms UTC; money is US dollars.
+
+`None` is 'not given' or 'not known', never zero.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..model.candle import Candle
+from .tables import CONSENSUS
+
+
+class PriceRow(NamedTuple):
+    """One price of one asset, in US dollars. `price` is None where `status` is not `ok` (`no_consensus`).
+
+    `half_width` is the confidence half-width in US dollars, `sources` the number of independent sources,
+    `dispersion_pct` the spread between them in percent, `method` the name of the method and its version.
+    """
+
+    asset: str
+    timestamp: int
+    price: float | None
+    half_width: float | None = None
+    sources: int | None = None
+    dispersion_pct: float | None = None
+    status: str = "ok"
+    method: str | None = None
+    provider: str = CONSENSUS
+
+
+class PricePoint(NamedTuple):
+    """One point of a price history, in US dollars."""
+
+    timestamp: int
+    price: float | None
+    half_width: float | None
+    sources: int | None
+
+
+class QuoteRow(NamedTuple):
+    """One source's quote behind a consensus price, as pricing saw it: enough to compute the price again, bit for bit.
+
+    `timestamp` is the price's. The fields from `provider` on are those of `pricing.source.SourceQuote`, in its order:
+    `QuoteRow(asset, timestamp, *quote)` and `SourceQuote(*row[2:])`.
+    """
+
+    asset: str
+    timestamp: int
+    provider: str
+    source: str
+    kind: str
+    symbol: str
+    currency: str
+    price: float
+    bid: float | None
+    ask: float | None
+    volume: float | None
+    event_ms: int | None
+    received_ms: int
+    unchanged_since_ms: int
+
+
+class RateRow(NamedTuple):
+    """What one unit of `currency` cost in US dollars when the prices of `timestamp` were decided."""
+
+    timestamp: int
+    currency: str
+    usd: float
+
+
+class SeriesKey(NamedTuple):
+    """Candles of one pair at one venue in one interval."""
+
+    provider: str
+    base: str
+    quote: str
+    interval: str
+
+
+class CandleRange(NamedTuple):
+    """Candles ascending by open time. `repaired` maps the open time of each candle that another venue supplied to that
+    venue's id."""
+
+    candles: list[Candle]
+    repaired: dict[int, str]
+
+
+class Coverage(NamedTuple):
+    """Stored open times of a series: the first, the last, and how many candles."""
+
+    first_ms: int
+    last_ms: int
+    candles: int
+
+
+class Gap(NamedTuple):
+    """Open times in [start_ms, end_ms) have no candle."""
+
+    start_ms: int
+    end_ms: int
+
+
+class ConfirmedGap(NamedTuple):
+    """A gap the venue itself confirmed: it answered for the range and had nothing in it."""
+
+    start_ms: int
+    end_ms: int
+    reason: str
+
+
+class BackfillRow(NamedTuple):
+    """How far a backfill has come: everything in [from_ms, done_to_ms) of [from_ms, to_ms) was asked for and stored."""
+
+    series: SeriesKey
+    from_ms: int
+    to_ms: int
+    done_to_ms: int
+    updated_ms: int
+
+
+class MarketRow(NamedTuple):
+    """The whole market as one aggregator counts it, with the consensus prices of bitcoin and ether beside it."""
+
+    timestamp: int
+    provider: str
+    btc_price: float | None
+    eth_price: float | None
+    market_cap: float | None
+    volume_24h: float | None
+    btc_dominance_pct: float | None
+    eth_dominance_pct: float | None
+    active_coins: int | None
+    change_24h_pct: float | None
+
+
+class ProviderRow(NamedTuple):
+    """One provider's state. `health_score` is 0 to 1; `detail` is JSON text of the caller's own shape. `priority` and
+    `weight` are an operator's overrides."""
+
+    id: str
+    status: str | None = None
+    health_score: float | None = None
+    last_check: int | None = None
+    detail: str | None = None
+    enabled: bool = True
+    priority: int | None = None
+    weight: float | None = None
+
+
+class PoolMemberRow(NamedTuple):
+    """A provider in a pool."""
+
+    provider: str
+    priority: int
+    weight: float
+    enabled: bool = True
+
+
+class PoolRow(NamedTuple):
+    """A pool and its members, by priority."""
+
+    id: str
+    name: str
+    category: str
+    strategy: str
+    created_ms: int
+    enabled: bool = True
+    members: tuple[PoolMemberRow, ...] = ()
+
+
+class ApiCallRow(NamedTuple):
+    """One upstream call. `status` is `ok` or the error's code; `http_status` is None where no answer came."""
+
+    timestamp: int
+    provider: str
+    endpoint: str
+    response_time_ms: float | None
+    status: str
+    http_status: int | None = None
+
+
+class CallStats(NamedTuple):
+    """Upstream calls of one provider in a span of time. `mean_ms` is over the calls that were answered well."""
+
+    provider: str
+    calls: int
+    failures: int
+    mean_ms: float | None
+    last_ms: int
+
+
+class UserRequestRow(NamedTuple):
+    """One client request. `endpoint` is the route, `address` the client's (already shortened where policy says so)."""
+
+    timestamp: int
+    address: str
+    endpoint: str
+    status: int
+    response_time_ms: float | None
+
+
+class RequestStats(NamedTuple):
+    """Client requests in a span of time."""
+
+    requests: int
+    mean_ms: float | None
+
+
+class BudgetRow(NamedTuple):
+    """What was used of one upstream limit in the window that began at `window_start_ms`."""
+
+    scope: str
+    window_s: int
+    window_start_ms: int
+    used: float

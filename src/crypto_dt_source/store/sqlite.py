@@ -1,0 +1,174 @@
+"""SQLite: one connection that writes, a few that read.
+
+SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the same moment
+(https://sqlite.org/wal.html#walresetbug). So exactly one connection ever does either: readers are query-only and never
+commit, the writer checkpoints inside its own commits, it is the last to close, and a lock file keeps a second process out.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+import aiosqlite
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from .errors import StoreError, StoreOpenError
+from .sql import Params, Write
+
+if sys.platform != "win32":
+    import fcntl
+
+# FULL, not NORMAL: both survive a killed process, only FULL survives a power cut, and an acknowledged key or pool must.
+# Group commit makes its fsync one per group of batches, off the event loop. mmap is off because a failing disk under a
+# memory map is a crash instead of an error. 16 MB between checkpoints keeps a bulk load from rewriting hot pages often.
+_WRITER = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA mmap_size=0",
+    "PRAGMA cache_size=-16000",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+)
+_READER = (
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA mmap_size=0",
+    "PRAGMA cache_size=-4000",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA query_only=1",
+)
+# The driver raises the last three for a value it cannot bind.
+_DRIVER_ERRORS = (sqlite3.Error, OverflowError, TypeError, ValueError)
+
+
+class FileLock:
+    """Held while a process owns the database; the system drops it with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises StoreOpenError when another process holds it, OSError when the folder cannot be written."""
+        self._file = self._path.open("a+")
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.release()
+                raise StoreOpenError(
+                    f"{self._path.with_suffix('')} is open in another process; stop that one, or ask it through its API"
+                ) from None
+            except OSError:
+                # A file system without locks: the one-writer rule is then the operator's to keep.
+                return
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def pragmas(engine: AsyncEngine, statements: Sequence[str]) -> None:
+    """Run `statements` on every new connection of `engine`, and leave transactions to explicit BEGIN."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+
+
+async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
+    return cast(aiosqlite.Connection, (await connection.get_raw_connection()).driver_connection)
+
+
+class SqliteDatabase:
+    """Reads and transactions on one SQLite file. `lock` is None for a read-only view."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: URL, pool_size: int, lock: FileLock | None) -> None:
+        self._lock = lock
+        # Nothing to roll back on a query-only connection, and a rollback would cost a hop to its thread per read.
+        self._readers = create_async_engine(
+            url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None
+        )
+        pragmas(self._readers, _READER)
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0)
+        pragmas(self._writer, _WRITER)
+        self._held: AsyncConnection | None = None
+        self._write: aiosqlite.Connection | None = None
+
+    async def start(self) -> None:
+        """Open the writer, which puts the file in WAL mode, and one reader."""
+        if self._lock is not None:
+            self._held = await self._writer.connect()
+            self._write = await _driver(self._held)
+        await self.fetch("SELECT 1", ())
+
+    async def fetch(self, sql: str, params: Params) -> list[Any]:
+        """All rows, as tuples. Raises StoreError."""
+        try:
+            async with self._readers.connect() as connection:
+                driver = await _driver(connection)
+                return cast(list[Any], await driver.execute_fetchall(sql, params))
+        except (*_DRIVER_ERRORS, DBAPIError) as error:
+            raise StoreError(f"the database could not be read: {error}") from error
+
+    async def apply(self, writes: Sequence[Write]) -> list[int]:
+        """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError, and then
+        nothing of them is there."""
+        if self._write is None:
+            raise StoreError("the database was opened for reading only")
+        driver = self._write
+        try:
+            # IMMEDIATE takes the write lock at once: a transaction that begins as a reader cannot be upgraded later.
+            await driver.execute_fetchall("BEGIN IMMEDIATE")
+            changed = [await self._run(driver, write) for write in writes]
+            await driver.execute_fetchall("COMMIT")
+        except BaseException as error:
+            if driver.in_transaction:
+                await driver.execute_fetchall("ROLLBACK")
+            if isinstance(error, _DRIVER_ERRORS):
+                raise StoreError(f"the database refused a write: {error}") from error
+            raise
+        return changed
+
+    @staticmethod
+    async def _run(driver: aiosqlite.Connection, write: Write) -> int:
+        cursor = await driver.executemany(write.sql, write.rows)
+        changed = cursor.rowcount
+        await cursor.close()
+        return changed if write.counted else 0
+
+    async def integrity(self) -> list[str]:
+        """What SQLite's own check of the whole file finds; empty when it is clean. Raises StoreError."""
+        found = [str(row[0]) for row in await self.fetch("PRAGMA integrity_check", ())]
+        return [] if found == ["ok"] else found
+
+    async def size_bytes(self) -> int:
+        """Bytes of the database file, free pages included, the log beside it not."""
+        rows = await self.fetch("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", ())
+        return int(rows[0][0])
+
+    async def close(self) -> None:
+        """Readers first: the last connection to close checkpoints, and only the writer may."""
+        await self._readers.dispose()
+        if self._held is not None:
+            await self._held.close()
+            self._held = self._write = None
+        await self._writer.dispose()
+        if self._lock is not None:
+            self._lock.release()

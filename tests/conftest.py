@@ -1,0 +1,32 @@
+"""What every test shares: closed sockets except loopback, and the recorded wire bodies where they are present."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def closed_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches beyond this machine: a connection anywhere else fails by name."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+            raise AssertionError(f"a test tried to connect to {address[0]}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def wire() -> Path:
+    """Folder of recorded upstream bodies; the test is skipped where it is not beside the project."""
+    if not WIRE.is_dir():
+        pytest.skip("recorded bodies (../shared/wire) are not here")
+    return WIRE
