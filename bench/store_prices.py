@@ -56,7 +56,7 @@ async def read(store: Store, path: Path, assets: int, days: int) -> tuple[list[f
     """Seconds of each read, by the store and by raw sqlite3, turn about, of random assets and windows."""
     raw = sqlite3.connect(path)
     numbers = dict(raw.execute("SELECT id, number FROM assets").fetchall())
-    sql = """SELECT timestamp, price, half_width, sources FROM prices
+    sql = """SELECT timestamp, price FROM prices
         WHERE asset = ? AND provider = 0 AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"""
     draw = random.Random(11)
     by_store, by_raw = [], []

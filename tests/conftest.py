@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The suite draws the same cases each time; HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 _LOOPBACK = ("127.", "::1", "localhost")

@@ -43,7 +43,7 @@ async def test_history_is_one_assets_range(store: Store) -> None:
         store, [price(a, n, n + ODD) for n in range(1, 11) for a in ("bitcoin", "ethereum")]
     )
     found = await prices.history(store, "bitcoin", T0 + 2 * STEP, T0 + 5 * STEP)
-    assert found == [(T0 + n * STEP, n + ODD, 0.01, 9) for n in (2, 3, 4)]
+    assert found == [(T0 + n * STEP, n + ODD) for n in (2, 3, 4)]
     assert await prices.history(store, "dogecoin", 0, T0 * 2) == []
     assert await prices.history(store, "bitcoin", 0, T0 * 2, provider="kraken") == []
 
@@ -51,8 +51,8 @@ async def test_history_is_one_assets_range(store: Store) -> None:
 async def test_history_by_step_takes_the_last_of_each(store: Store) -> None:
     await prices.write_prices(store, [price("bitcoin", n, n + 1.0) for n in range(30)])
     found = await prices.history(store, "bitcoin", T0, T0 + 30 * STEP, step_ms=3_600_000)
-    assert [(point.timestamp - T0) // STEP for point in found] == [11, 23, 29]
-    assert [point.price for point in found] == [12.0, 24.0, 30.0]
+    assert [(point[0] - T0) // STEP for point in found] == [11, 23, 29]
+    assert [point[1] for point in found] == [12.0, 24.0, 30.0]
 
 
 async def test_a_price_is_replaced_and_no_consensus_is_kept(store: Store) -> None:

@@ -29,13 +29,9 @@ class PriceRow(NamedTuple):
     provider: str = CONSENSUS
 
 
-class PricePoint(NamedTuple):
-    """One point of a price history, in US dollars."""
-
-    timestamp: int
-    price: float | None
-    half_width: float | None
-    sources: int | None
+PricePoint = tuple[int, float | None]
+"""One point of a price history: its time and the price in US dollars. A plain tuple, as the driver makes it: a chart is
+thousands of them, and a second object for each would cost half of the read again."""
 
 
 class QuoteRow(NamedTuple):

@@ -16,18 +16,19 @@ _PUT_QUOTE = upsert(tables.quotes)
 _DROP_QUOTES = "DELETE FROM quotes WHERE timestamp = ? AND asset = ?"
 _PUT_RATE = upsert(tables.price_rates)
 
-_HISTORY = """SELECT timestamp, price, half_width, sources FROM prices
+_HISTORY = """SELECT timestamp, price FROM prices
     WHERE asset = ? AND provider = ? AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"""
 _ROWS = """SELECT p.timestamp, p.price, p.half_width, p.sources, p.dispersion_pct, p.status, m.id
     FROM prices p LEFT JOIN methods m ON m.number = p.method
     WHERE asset = ? AND provider = ? AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"""
+# LEFT JOIN makes both databases go through the assets and look one row up for each, instead of reading every price.
 _LATEST = """SELECT a.id, p.timestamp, p.price, p.half_width, p.sources, p.dispersion_pct, p.status, m.id
-    FROM assets a JOIN prices p ON p.asset = a.number AND p.provider = ? AND p.timestamp = (
+    FROM assets a LEFT JOIN prices p ON p.asset = a.number AND p.provider = ? AND p.timestamp = (
         SELECT q.timestamp FROM prices q WHERE q.asset = a.number AND q.provider = ? AND q.price IS NOT NULL
         ORDER BY q.timestamp DESC LIMIT 1)
     LEFT JOIN methods m ON m.number = p.method"""
 _AT = """SELECT a.id, p.price
-    FROM assets a JOIN prices p ON p.asset = a.number AND p.provider = ? AND p.timestamp = (
+    FROM assets a LEFT JOIN prices p ON p.asset = a.number AND p.provider = ? AND p.timestamp = (
         SELECT q.timestamp FROM prices q WHERE q.asset = a.number AND q.provider = ? AND q.price IS NOT NULL
             AND q.timestamp <= ? AND q.timestamp > ?
         ORDER BY q.timestamp DESC LIMIT 1)"""
@@ -110,7 +111,7 @@ async def history(
     step_ms: int | None = None,
     provider: str = CONSENSUS,
 ) -> list[PricePoint]:
-    """Prices of `asset` in [start_ms, end_ms), ascending; empty for an asset that was never stored.
+    """(timestamp, price) of `asset` in [start_ms, end_ms), ascending; a price of None is a time without consensus. Empty for an asset that was never stored.
 
     With `step_ms`, the last price of each step (steps are counted from 1970), under its own time.
     """
@@ -121,7 +122,7 @@ async def history(
     if step_ms is not None:
         # Thinning here costs less than a GROUP BY, whose expression the key's order cannot serve.
         rows = list({row[0] // step_ms: row for row in rows}.values())
-    return list(map(PricePoint._make, rows))
+    return rows
 
 
 async def rows(
@@ -145,6 +146,7 @@ async def latest_all(store: Store, provider: str = CONSENSUS) -> dict[str, Price
     return {
         row[0]: PriceRow._make((*row[:6], row[6] or "ok", row[7], provider))
         for row in await store.fetch(_LATEST, (number, number))
+        if row[1] is not None
     }
 
 
@@ -154,7 +156,7 @@ async def at(store: Store, timestamp: int, tolerance_ms: int, provider: str = CO
     if number is None:
         return {}
     found = await store.fetch(_AT, (number, number, timestamp, timestamp - tolerance_ms))
-    return {row[0]: row[1] for row in found}
+    return {row[0]: row[1] for row in found if row[1] is not None}
 
 
 async def quotes_at(store: Store, asset: str, timestamp: int) -> list[QuoteRow]:
