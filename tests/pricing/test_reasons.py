@@ -192,3 +192,16 @@ def test_a_thin_market_scatters_and_still_has_a_price() -> None:
     assert (result.status, result.sources, result.price) == ("ok", 5, PRICE)
     assert result.dispersion_pct == pytest.approx(2.5)
     assert result.half_width == pytest.approx(PRICE * 0.008)
+
+
+def test_a_pair_against_money_stands_for_a_venue_before_a_more_traded_one_against_a_coin() -> None:
+    in_bitcoin = quote("x", 0.03, symbol="ETH-BTC", currency="BTC", volume=1e6)
+    in_dollars = quote("x", PRICE, symbol="ETH-USDT", currency="USDT", volume=10.0)
+    rates = {"USD": 1.0, "BTC": 83_000.0, "USDT": 1.0}
+    result = price([*honest(), in_bitcoin, in_dollars], rates=rates)
+    assert {v.symbol: v.excluded for v in result.verdicts if v.provider == "x"} == {
+        "ETH-BTC": Reason.SAME_SOURCE,
+        "ETH-USDT": None,
+    }
+    alone = price([*honest(), in_bitcoin], rates={**rates, "BTC": PRICE / 0.03})
+    assert of(alone, "x").excluded is None

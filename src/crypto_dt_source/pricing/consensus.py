@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from .source import Consensus, Policy, Reason, SourceQuote, Verdict
+from .source import CRYPTO, Consensus, Policy, Reason, SourceQuote, Verdict
 from .suspicion import name
 from .weights import quantile, shares
 
@@ -133,7 +133,8 @@ def _screen(
 
 
 def _independent(candidates: list[_Candidate]) -> list[_Row]:
-    """One row a source: its most liquid quote, the first by provider and symbol where that is equal or unknown."""
+    """One row a source: its most liquid quote against money, or against a coin where it has no other; the first by
+    provider and symbol where that is equal or unknown."""
     best: dict[str, _Candidate] = {}
     doubles = []
     for candidate in candidates:
@@ -143,9 +144,7 @@ def _independent(candidates: list[_Candidate]) -> list[_Row]:
         rival = best.get(source)
         if rival is None:
             best[source] = candidate
-        elif (-1.0 if candidate.volume is None else candidate.volume) > (
-            -1.0 if rival.volume is None else rival.volume
-        ):
+        elif _standing(candidate) > _standing(rival):
             best[source] = candidate
             doubles.append(rival)
         else:
@@ -154,6 +153,10 @@ def _independent(candidates: list[_Candidate]) -> list[_Row]:
         counted = best[double.quote.source].quote
         double.reason, double.detail = Reason.SAME_SOURCE, f"counted: {counted.provider} {counted.symbol}"
     return [(c.converted, source, c) for source, c in best.items() if c.converted is not None]
+
+
+def _standing(candidate: _Candidate) -> tuple[bool, float]:
+    return candidate.quote.currency not in CRYPTO, -1.0 if candidate.volume is None else candidate.volume
 
 
 def _weigh(rows: Sequence[_Row], policy: Policy) -> list[float]:

@@ -7,11 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from .consensus import consensus
-from .source import Consensus, Policy, SourceQuote
+from .source import CRYPTO, Consensus, Policy, SourceQuote
 
 BASE = "USD"
-CRYPTO = frozenset({"BTC", "ETH", "BNB", "SOL", "XRP", "TRX", "DOGE", "KCS", "HT", "OKB"})
-"""Quote tickers that are coins. They move by the minute, so they are measured last and never carry another rate."""
 
 _DEFAULT = Policy()
 

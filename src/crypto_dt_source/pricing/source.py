@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+CRYPTO = frozenset({"BTC", "ETH", "BNB", "SOL", "XRP", "TRX", "DOGE", "KCS", "HT", "OKB"})
+"""Quote tickers that are coins. They move by the minute, so a price in one is only as fresh as its own rate."""
+
 
 class SourceQuote(NamedTuple):
     """One provider's quote of one asset, with what is needed to judge it. Stored as is; a price recomputes from it."""
