@@ -39,11 +39,13 @@ arch: $(STAMP)  ## layer contracts
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## every benchmark; each prints a ratio to a reference measured in the same run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@test -x $(VENV)/bench/bin/python || $(BIN)/python -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c bench/constraints.txt -e '.[bench]'
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP)  ## regenerate docs/reference from the code
 	$(BIN)/python tools/make_reference.py
+	$(BIN)/python tools/make_openapi.py
 
 clean:  ## remove the environment and caches (data stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

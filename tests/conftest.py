@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from crypto_dt_source import telemetry
+
 # The suite draws the same cases each time; HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile("suite", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", deadline=None)
@@ -16,6 +18,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def log_lines_to_standard_error() -> None:
+    """Whatever a test before has set up: `capsys.readouterr().err` holds the log."""
+    telemetry.configure("INFO")
 
 
 @pytest.fixture(autouse=True)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 BASE_URL_PREFIX = "CDTS_BASE_URL__"
 DAY_S = 86_400
+
+
+SECRETS = tuple(
+    f"{name}_api_key" for name in ("coingecko", "coingecko_pro", "coinmarketcap", "coincap", "cryptocompare")
+)
+"""Settings whose value is never printed."""
 
 
 class SettingsError(ValueError):
@@ -19,22 +28,37 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseSettings):
-    """Names are the environment's, lower-cased. Durations are seconds unless the name says otherwise."""
+    """Names are the environment's, lower-cased. Durations are seconds unless the name says otherwise. A variable that
+    is set to nothing counts as not set."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False, frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        case_sensitive=False,
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(
         7860, ge=0, le=65535, description="Port to listen on; 0 picks a free one and prints it."
     )
+    max_connections: int = Field(
+        2000, ge=1, le=100_000, description="Client connections open at a time; one more is refused with 503."
+    )
     environment: Literal["development", "production"] = Field(
         "development",
-        description="production refuses weak secrets and hides the interactive docs' try-it server.",
+        description="production makes LOG_FORMAT json where it is not set itself; nothing else differs yet.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line logged."
     )
-    log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
+    log_format: Literal["console", "json"] = Field(
+        "console",
+        description="How log lines look. Not set while ENVIRONMENT is production: json.",
+    )
     data_dir: Path = Field(Path("data"), description="Folder of everything the service keeps.")
     database_url: str = Field(
         "", description="sqlite:///path or postgresql://…; empty: sqlite in DATA_DIR/crypto-dt-source.db."
@@ -66,11 +90,21 @@ class Settings(BaseSettings):
     cache_max_stale_orderbook: int = Field(60, ge=1, description="Oldest order book, marked stale.")
 
     retention_days: int = Field(90, ge=1, le=3650, description="Days prices, candles and snapshots are kept.")
+    retention_daily_candles_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days candles of a day and longer are kept instead; 0 keeps all of them, 365 rows a year and series.",
+    )
     retention_quotes_hours: int = Field(
         48, ge=1, le=8760, description="Hours the quotes behind each price are kept."
     )
     retention_requests_days: int = Field(
-        7, ge=1, le=365, description="Days of request and upstream-call records."
+        7,
+        ge=1,
+        le=365,
+        description="Days of request and upstream-call records. Shorter than RETENTION_DAYS by choice: who asked for what is "
+        "kept only as long as finding a fault takes.",
     )
     collect_interval: int = Field(
         60, ge=5, le=3600, description="Seconds between two full quote lists of a venue."
@@ -91,27 +125,63 @@ class Settings(BaseSettings):
     coincap_api_key: str = Field("", repr=False, description="CoinCap v3 key.")
     cryptocompare_api_key: str = Field("", repr=False, description="CryptoCompare / CoinDesk Data key.")
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", "environment", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("backfill_intervals")
     @classmethod
     def _known_intervals(cls, value: str) -> str:
         from .model.candle import INTERVAL_MS
 
-        for name in filter(None, value.split(",")):
-            if name not in INTERVAL_MS:
-                raise ValueError(f"{name!r} is not an interval; allowed: {', '.join(INTERVAL_MS)}")
+        named = [name.strip() for name in value.split(",")]
+        if not all(name in INTERVAL_MS for name in filter(None, named)):
+            raise ValueError(f"{', '.join(INTERVAL_MS)}, comma separated")
+        return ",".join(filter(None, named))
+
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        value = value.strip()
+        if not value or any(character.isspace() or not character.isprintable() for character in value):
+            raise ValueError("an address of this machine or a host name, for example 127.0.0.1 or 0.0.0.0")
         return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        value = value.strip()
+        if not value.isprintable():
+            raise ValueError("sqlite:///path/to/file.db or postgresql://user:password@host/name")
+        return value
+
+    @field_validator(*SECRETS)
+    @classmethod
+    def _header_text(cls, value: str) -> str:
+        value = value.strip()
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("printable ASCII without line ends")
+        return value
+
+    def log_lines(self) -> str:
+        """How log lines look: LOG_FORMAT, or what ENVIRONMENT makes of one that is not set."""
+        production = self.environment == "production" and "log_format" not in self.model_fields_set
+        return "json" if production else self.log_format
 
     def keys(self) -> dict[str, str]:
         """Upstream keys that are set, by environment name."""
-        named = {f"{name}_API_KEY": str(getattr(self, f"{name.lower()}_api_key")) for name in _KEYS}
+        named = {name.upper(): str(getattr(self, name)) for name in SECRETS}
         return {name: value for name, value in named.items() if value}
 
     def sql_url(self) -> str:
         """The database URL, the default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'crypto-dt-source.db'}"
-
-
-_KEYS = ("COINGECKO", "COINGECKO_PRO", "COINMARKETCAP", "COINCAP", "CRYPTOCOMPARE")
 
 
 def load(**overrides: object) -> Settings:
@@ -120,16 +190,67 @@ def load(**overrides: object) -> Settings:
         return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-        got = "a secret" if name.endswith(("_KEY", "_SALT")) else repr(first.get("input"))
-        raise SettingsError(f"{name}: got {got}; {first['msg']}.") from None
+        name = str(first["loc"][0]).lower() if first["loc"] else ""
+        raise SettingsError(
+            f"{name.upper()}: got {_got(name, overrides)}; allowed: {_allowed(name, first)}."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f".env: cannot be read ({error}); allowed: lines of NAME=value in UTF-8."
+        ) from None
+
+
+def _got(name: str, overrides: dict[str, object]) -> str:
+    """What was given, in a form that is safe to print."""
+    if name in SECRETS:
+        return "a secret that cannot be one"
+    if overrides.get(name) is not None:
+        return repr(overrides[name])
+    value = next((v for n, v in _environment().items() if n.lower() == name), "")
+    # A database address holds a password.
+    return "an address that is not one line" if name == "database_url" else repr(value[:80])
+
+
+def _allowed(name: str, error: ErrorDetails) -> str:
+    """What the field takes, in words."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    field = Settings.model_fields[name]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(get_args(field.annotation))
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation not in (int, float):
+        return "text"
+    bounds = {key: value for part in field.metadata for key, value in _bounds(part).items()}
+    words = ["a whole number" if field.annotation is int else "a number"]
+    for key, text in (("gt", "above"), ("ge", "from"), ("le", "to" if "ge" in bounds else "up to")):
+        if key in bounds:
+            words.append(f"{text} {bounds[key]}")
+    return " ".join(words) + ("" if "le" in bounds else " up")
+
+
+def _bounds(bound: object) -> dict[str, object]:
+    """A bound's own fields: `Ge(ge=1)` as `{"ge": 1}`."""
+    return {key: getattr(bound, key) for key in ("gt", "ge", "le", "lt") if hasattr(bound, key)}
+
+
+def _environment() -> dict[str, str]:
+    """Variables of the process, and of `.env` where the process has none of that name."""
+    try:
+        filed = dotenv_values(".env", encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f".env: cannot be read ({error}); allowed: lines of NAME=value in UTF-8."
+        ) from None
+    return {**{name: value for name, value in filed.items() if value is not None}, **os.environ}
 
 
 def base_urls() -> dict[str, str]:
-    """Overrides of upstream addresses by provider id: `CDTS_BASE_URL__BINANCE=http://127.0.0.1:9000/binance`."""
-    merged = {**dotenv_values(".env"), **os.environ}
+    """Overrides of upstream addresses by provider id: `CDTS_BASE_URL__BINANCE=http://127.0.0.1:9000/binance`. Raises
+    SettingsError when `.env` cannot be read; whether each names a provider is for `wiring` to say."""
     return {
-        name[len(BASE_URL_PREFIX) :].lower(): value
-        for name, value in merged.items()
-        if name.upper().startswith(BASE_URL_PREFIX) and value
+        name[len(BASE_URL_PREFIX) :].lower(): value.strip()
+        for name, value in _environment().items()
+        if name.upper().startswith(BASE_URL_PREFIX) and value.strip()
     }

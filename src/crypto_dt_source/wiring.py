@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from difflib import get_close_matches
 
 from .clock import Clock, SystemClock
 from .gateway import Gateway, GatewayPolicy, HttpTransport, Transport
-from .gateway.limits import KeptUse
+from .gateway.guard import check_base_url
 from .jobs.runner import Runner
 from .jobs.timetable import JOBS, polls
-from .model.asset import AssetListing
-from .model.candle import HOUR_MS
-from .pricing.rates import Rate
+from .model.asset import Asset
+from .model.errors import AddressRefused
 from .providers import catalog
+from .providers.catalog import Entry
 from .providers.resolver import Resolver
+from .services import collect, restore
 from .services.accounts import Accounts
+from .services.allowance import Allowance
 from .services.board import Board
-from .services.prices import METHOD, PricePoint, Pricer
+from .services.on_demand import OnDemand, fetch_assets
+from .services.prices import Pricer
 from .services.runtime import Freshness, Limits, Runtime
-from .settings import Settings
-from .store import CONSENSUS, open_store
+from .settings import BASE_URL_PREFIX, Settings, SettingsError
+from .store import Store, open_store
 from .store.cache import Cache
-from .store.repos import assets as asset_repo
-from .store.repos import budgets as budget_repo
-from .store.repos import prices as price_repo
-from .telemetry import logger
+from .store.errors import StoreError
 
-log = logger("wiring")
+RENEWALS_PER_S, RENEWALS_AT_ONCE = 0.4, 60.0
+"""Beside the timetable people's requests renew this much in all, however many people ask."""
+FIRSTS_PER_S, FIRSTS_AT_ONCE = 2.0, 240.0
+"""What nobody holds yet is asked for at most this much in all: whoever walks through thousands of names is told to come
+back, and the upstreams' limits stay there for everybody else."""
+FIRST_PAGES_PER_S, FIRST_PAGES_AT_ONCE = 1 / 30, 120.0
+LOOKUPS_PER_S, LOOKUPS_AT_ONCE = 1 / 60, 20.0
 
 
 def freshness_of(settings: Settings) -> Freshness:
@@ -58,6 +67,7 @@ def limits_of(settings: Settings) -> Limits:
         backfill_top=settings.backfill_top,
         backfill_intervals=tuple(filter(None, settings.backfill_intervals.split(","))),
         retention_days=settings.retention_days,
+        retention_daily_candles_days=settings.retention_daily_candles_days,
         retention_quotes_hours=settings.retention_quotes_hours,
         retention_requests_days=settings.retention_requests_days,
         request_timeout_s=settings.request_timeout,
@@ -68,30 +78,63 @@ def limits_of(settings: Settings) -> Limits:
 async def open_runtime(
     settings: Settings,
     *,
-    base_urls: dict[str, str] | None = None,
+    base_urls: Mapping[str, str] | None = None,
     mode: str = "live",
     clock: Clock | None = None,
     transport: Transport | None = None,
     background: bool | None = None,
 ) -> AsyncIterator[Runtime]:
     """A Runtime with its store open, last prices restored and, when `background`, its jobs running; all closed at the
-    end in the opposite order. Raises StoreOpenError, CatalogError, AddressRefused."""
+    end in the opposite order. Raises StoreOpenError, CatalogError, SettingsError."""
     clock = clock or SystemClock()
     entries = catalog.load()
+    urls = checked_base_urls(base_urls or {}, entries)
     accounts = Accounts(clock)
-    store = await open_store(settings.sql_url(), pool_size=settings.database_pool_size, clock=clock)
-    gateway = Gateway(
-        entries,
-        transport or HttpTransport(clock),
-        clock,
-        keys=settings.keys(),
-        base_urls=base_urls or {},
-        policy=GatewayPolicy(timeout_s=settings.upstream_timeout),
-        observer=accounts.call,
-    )
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings.sql_url(), pool_size=settings.database_pool_size, clock=clock)
+        stack.push_async_callback(store.close)
+        gateway = Gateway(
+            entries,
+            transport or HttpTransport(clock),
+            clock,
+            keys=settings.keys(),
+            base_urls=urls,
+            policy=GatewayPolicy(timeout_s=settings.upstream_timeout),
+            observer=accounts.call,
+        )
+        stack.push_async_callback(gateway.close)
+        rt = _runtime(settings, store, gateway, entries, accounts, mode)
+        stack.push_async_callback(rt.cache.close)
+        stack.push_async_callback(rt.on_demand.close)
+        await restore.everything(rt)
+        # What start-up made lives as long as the process: without it each full collection walks it all again.
+        gc.collect()
+        gc.freeze()
+        stack.push_async_callback(_keep_accounts, rt)
+        if settings.enable_background_tasks if background is None else background:
+            rt.first_round = asyncio.Event()
+            runner = Runner(rt, [*polls(rt), *JOBS])
+            stack.push_async_callback(runner.stop)
+            runner.start()
+        yield rt
+
+
+def _runtime(
+    settings: Settings,
+    store: Store,
+    gateway: Gateway,
+    entries: Mapping[str, Entry],
+    accounts: Accounts,
+    mode: str,
+) -> Runtime:
+    clock = accounts.clock
     resolver = Resolver(venue_tickers={entry.id: entry.tickers for entry in entries.values()})
     board = Board(entries, resolver)
     freshness = freshness_of(settings)
+
+    async def fetch(assets: Sequence[Asset]) -> frozenset[str]:
+        return await fetch_assets(rt, assets)
+
     rt = Runtime(
         clock=clock,
         gateway=gateway,
@@ -101,60 +144,39 @@ async def open_runtime(
         cache=Cache(clock),
         pricer=Pricer(board, resolver, clock, freshness.prices, freshness.max_stale_prices),
         accounts=accounts,
+        on_demand=OnDemand(fetch, clock, resolver.packaged),
+        renewals=Allowance(clock, RENEWALS_PER_S, RENEWALS_AT_ONCE),
+        searches=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
+        pages=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
+        firsts=Allowance(clock, FIRSTS_PER_S, FIRSTS_AT_ONCE),
+        first_pages=Allowance(clock, FIRST_PAGES_PER_S, FIRST_PAGES_AT_ONCE),
         freshness=freshness,
         limits=limits_of(settings),
         mode=mode,
         started_ms=clock.now_ms(),
     )
-    await restore(rt)
-    runner: Runner | None = None
-    try:
-        if settings.enable_background_tasks if background is None else background:
-            rt.first_round = asyncio.Event()
-            runner = Runner(rt, [*polls(rt), *JOBS])
-            runner.start()
-        yield rt
-    finally:
-        if runner is not None:
-            await runner.stop()
-        await rt.cache.close()
-        await gateway.close()
-        await store.close()
+    return rt
 
 
-async def restore(rt: Runtime) -> None:
-    """Last prices, rates, assets and spent budgets from the store: what can be answered with every upstream dead."""
-    known = await asset_repo.all_assets(rt.store)
-    rt.resolver.learn(
-        AssetListing("coingecko", a.id, a.ticker, a.name, a.rank, True) for a in known if a.kind == "coin"
-    )
-    last = await price_repo.latest_all(rt.store, CONSENSUS)
-    points = [
-        PricePoint(
-            asset=row.asset,
-            vs="USD",
-            price=row.price,
-            status=row.status,
-            half_width=row.half_width,
-            sources=row.sources or 0,
-            dispersion_pct=row.dispersion_pct,
-            change_24h_pct=None,
-            volume_24h=None,
-            as_of_ms=row.timestamp,
-            stale=True,
-            providers=(),
-            method=row.method or METHOD,
-        )
-        for row in last.values()
-        if row.price is not None
-    ]
-    newest = max((row.timestamp for row in last.values()), default=0)
-    rates = await price_repo.rates_at(rt.store, newest) if newest else {}
-    rt.pricer.restore(points, [Rate(c, usd, "ok", 0, newest) for c, usd in rates.items()])
-    kept = [
-        KeptUse(row.scope, row.window_s, row.window_start_ms, int(row.used))
-        for row in await budget_repo.all_budgets(rt.store)
-        if row.window_start_ms + row.window_s * 1000 > rt.clock.now_ms() - HOUR_MS
-    ]
-    rt.gateway.restore_use(kept)
-    log.info("restored", prices=len(points), assets=len(rt.resolver), budgets=len(kept))
+def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The overrides as they are used. Raises SettingsError for one that names no provider or is not a plain address."""
+    for provider, url in base_urls.items():
+        name = f"{BASE_URL_PREFIX}{provider.upper()}"
+        if provider not in entries:
+            near = get_close_matches(provider, entries, n=3) or sorted(entries)
+            raise SettingsError(f"{name}: got a provider that does not exist; allowed: {', '.join(near)}.")
+        try:
+            check_base_url(url)
+        except AddressRefused as error:
+            # The address itself is not repeated: it may hold a password.
+            raise SettingsError(
+                f"{name}: got an address that cannot be used; {error.message}, for example http://127.0.0.1:9000/{provider}."
+            ) from None
+    return dict(base_urls)
+
+
+async def _keep_accounts(rt: Runtime) -> None:
+    """The last minute's requests, calls and spent budgets, which a clean stop need not lose."""
+    with contextlib.suppress(StoreError):
+        await collect.store_accounts(rt)
+        await collect.store_budgets(rt)

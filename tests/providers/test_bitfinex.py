@@ -6,6 +6,7 @@ import pytest
 
 from crypto_dt_source.model.ask import BookAsk, CandlesAsk, Capability, InstrumentsAsk, QuotesAsk, TradesAsk
 from crypto_dt_source.model.errors import (
+    NotOffered,
     PayloadChanged,
     SymbolNotListed,
     UpstreamBroken,
@@ -116,6 +117,22 @@ def test_symbols_both_ways(name: str, pair: Pair) -> None:
 )
 def test_names_that_are_no_spot_pair(name: str) -> None:
     assert split(name) is None
+
+
+@pytest.mark.parametrize("ticker", ["AMP", "YGG", "WAX", "UST", "DOG"])
+def test_a_ticker_that_is_another_coins_code_here_is_not_sent(ticker: str) -> None:
+    asks = {
+        Capability.QUOTES: QuotesAsk(pairs=(Pair(ticker, "USD"),)),
+        Capability.CANDLES: CandlesAsk(Pair(ticker, "USD"), "1h"),
+        Capability.BOOK: BookAsk(Pair("BTC", ticker)),
+        Capability.TRADES: TradesAsk(Pair(ticker, "USD")),
+    }
+    for capability, ask in asks.items():
+        with pytest.raises(NotOffered, match=ticker):
+            request(capability, ask)
+    # Codes that are a common ticker too keep their own coin: LUNA is LUNA2 here, and LUNC is LUNA.
+    assert symbol(Pair("LUNA", "USD")) == "tLUNA2:USD"
+    assert symbol(Pair("LUNC", "USD")) == "tLUNA:USD"
 
 
 def test_quotes_requests_and_filter() -> None:

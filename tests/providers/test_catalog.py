@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crypto_dt_source.model.ask import Capability, QuotesAsk
+from crypto_dt_source.model.ask import Capability, CoinsAsk
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.catalog import CatalogError, Entry
 
@@ -50,10 +50,19 @@ def test_limits_are_positive_and_a_keyed_entry_names_its_key(entry: Entry) -> No
 
 
 @pytest.mark.parametrize("entry", [e for e in IN_USE if e.kind == "aggregator"], ids=ids)
-def test_polling_quotes_leaves_half_of_a_month_to_other_asks(entry: Entry) -> None:
-    weight = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES].request(QuotesAsk()).weight
+def test_polling_the_market_list_leaves_half_of_a_month_to_other_asks(entry: Entry) -> None:
+    """The page of 250 coins that is polled may take several calls, each with a weight of its own."""
+    request = catalog.adapter(entry.adapter).endpoints[Capability.COINS].request(CoinsAsk(1, 250))
+    weight = request.weight * entry.offers[Capability.COINS].page_limit
     months = [limit.amount for limit in entry.limits if limit.per_s == MONTH_S]
     assert all(weight * MONTH_S / entry.poll_s <= amount / 2 for amount in months)
+
+
+def test_every_venue_is_named_as_coingecko_lists_it() -> None:
+    venues = [e for e in IN_USE if e.kind == "venue"]
+    assert all(entry.listed_as["coingecko"] for entry in venues)
+    ids_by_source = {(entry.source, entry.listed_as["coingecko"]) for entry in venues}
+    assert len(ids_by_source) == len({i for _, i in ids_by_source}) == len({s for s, _ in ids_by_source})
 
 
 def test_hosts_of_one_upstream_are_one_source() -> None:
@@ -105,6 +114,8 @@ GOOD: dict[str, Any] = {
         ({"name": ""}, "name"),
         ({"poll_s": "often"}, "poll_s"),
         ({"poll_s": 0}, "poll_s"),
+        ({"listed_as": "harbour"}, "listed_as"),
+        ({"listed_as": {"coingecko": 7}}, "listed_as"),
         ({"offers": {"gossip": {"rank": 1}}}, "gossip"),
         ({"offers": {"quotes": {"order": 1}}}, "order"),
         ({"limits": [{"amount": 1}]}, "per_s"),

@@ -149,8 +149,8 @@ INDEX = "/index/cc/v1"
             f"{INDEX}/latest/tick?market=cadli&instruments=BTC-USD%2CX-EUR&apply_mapping=true",
         ),
         (
-            CoinsAsk(page=2, per_page=500),
-            "/asset/v1/top/list?page=2&page_size=100&sort_by=CIRCULATING_MKT_CAP_USD&sort_direction=DESC"
+            CoinsAsk(page=3, per_page=500),
+            "/asset/v1/top/list?page=11&page_size=100&sort_by=CIRCULATING_MKT_CAP_USD&sort_direction=DESC"
             "&groups=ID%2CBASIC%2CSUPPLY%2CPRICE%2CMKT_CAP%2CVOLUME%2CCHANGE%2CTOPLIST_RANK&toplist_quote_asset=USD",
         ),
         (

@@ -132,7 +132,7 @@ def test_exchanges_come_as_a_map_or_a_list() -> None:
         (QuotesAsk(), "/tickers/?start=0&limit=100"),
         (QuotesAsk(ids=("90", " 80", "90")), "/ticker/?id=90%2C80"),
         (CoinsAsk(page=3, per_page=50), "/tickers/?start=100&limit=50"),
-        (CoinsAsk(page=2, per_page=250), "/tickers/?start=100&limit=100"),
+        (CoinsAsk(page=2, per_page=250), "/tickers/?start=250&limit=100"),
         (CoinAsk("90"), "/ticker/?id=90"),
         (GlobalAsk(), "/global/"),
         (ExchangesAsk(), "/exchanges/"),

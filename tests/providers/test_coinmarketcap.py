@@ -148,7 +148,7 @@ def test_categories_and_coin_pages() -> None:
             1,
         ),
         (CoinsAsk(page=3), "/v1/cryptocurrency/listings/latest?start=501&limit=250&convert=USD", 2),
-        (CoinsAsk(per_page=9000), "/v1/cryptocurrency/listings/latest?start=1&limit=5000&convert=USD", 25),
+        (CoinsAsk(per_page=5000), "/v1/cryptocurrency/listings/latest?start=1&limit=5000&convert=USD", 25),
         (GlobalAsk(), "/v1/global-metrics/quotes/latest?convert=USD", 1),
         (AssetsAsk(), "/v1/cryptocurrency/map?listing_status=active&start=1&limit=5000&sort=cmc_rank", 1),
         (CategoriesAsk(), "/v1/cryptocurrency/categories?start=1&limit=200", 1),

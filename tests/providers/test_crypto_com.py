@@ -137,6 +137,8 @@ def test_candle_requests_ask_one_ms_more_on_both_sides() -> None:
     assert request(Capability.CANDLES, CandlesAsk(BTC, "1d", limit=5000)).target() == (
         f"{path}?instrument_name=BTC_USDT&timeframe=1D&count=300"
     )
+    six_hours = request(Capability.CANDLES, CandlesAsk(BTC, "6h", limit=2)).target()
+    assert six_hours == f"{path}?instrument_name=BTC_USDT&timeframe=6h&count=2"
     both = request(Capability.CANDLES, CandlesAsk(BTC, "1h", START, START + 3 * HOUR, 50))
     assert both.params[2:] == (
         ("count", "50"),

@@ -106,10 +106,10 @@ def test_the_top_list_gives_quotes_and_coins() -> None:
     assert [(q.symbol, q.base) for q in parse(top, QuotesAsk())] == [("BTC", "BTC"), ("x$*", "X$*")]
     btc, odd = parse(top, CoinsAsk(page=2, per_page=100))
     assert (btc.native_id, btc.name, btc.rank, btc.max_supply, btc.circulating_supply) == (
-        "BTC", "Bitcoin", 101, 2.1e7, 1.97e7,
+        "BTC", "Bitcoin", None, 2.1e7, 1.97e7,
     )  # fmt: skip
     assert (btc.volume_24h, btc.change_1h_pct, btc.event_ms) == (2.5e10, -0.25, 1777629600000)
-    assert (odd.rank, odd.max_supply, odd.market_cap, odd.event_ms) == (103, None, None, None)
+    assert (odd.rank, odd.max_supply, odd.market_cap, odd.event_ms) == (None, None, None, None)
 
 
 def test_bare_prices_need_the_asked_pair() -> None:
@@ -163,7 +163,7 @@ def test_start_is_inclusive_and_end_exclusive() -> None:
     [
         (QuotesAsk(), "/data/top/mktcapfull?limit=100&page=0&tsym=USD"),
         (QuotesAsk(ids=("BTC", " ETH", "BTC")), "/data/pricemultifull?fsyms=BTC%2CETH&tsyms=USD"),
-        (CoinsAsk(page=2, per_page=250), "/data/top/mktcapfull?limit=100&page=1&tsym=USD"),
+        (CoinsAsk(page=2, per_page=250), "/data/top/mktcapfull?limit=50&page=5&tsym=USD"),
         (AssetsAsk(), "/data/all/coinlist"),
         (CandlesAsk(BTC, "1d", limit=10), "/data/v2/histoday?fsym=BTC&tsym=USD&limit=9"),
         (CandlesAsk(BTC, "1m", limit=9999), "/data/v2/histominute?fsym=BTC&tsym=USD&limit=1999"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_dt_source.providers.text import PLAIN_LIMIT, link, plain
+from crypto_dt_source.providers import text as scanner
+from crypto_dt_source.providers.text import INPUT_LIMIT, PLAIN_LIMIT, link, plain
 
 TAG = re.compile(r"<[A-Za-z/!?]")
 
@@ -30,6 +32,17 @@ TAG = re.compile(r"<[A-Za-z/!?]")
         ("<!-- hidden -->shown", "shown"),
         ("left\u202eright\x00", "leftright"),
         ("cut <img src=", "cut img src="),
+        ('<a title="1 > 0">one</a>', "one"),
+        ("<a href='x>one</a> two", "one two"),
+        ("<SCRIPT >a<b></ScRiPt\n>shown</script>", "shown"),
+        ("<svg/>shown", "shown"),
+        ("shown<script>never closed", "shown"),
+        ("shown<!-- never closed", "shown"),
+        ("<!-->shown<![CDATA[x]]></ >too", "showntoo"),
+        ("<<b>script>hidden<</b>/script>shown", "shown"),
+        ("a &lt; b, &#x41;&#66;&nbsp;c", "a < b, AB c"),
+        ("a&#" + "9" * 9000 + ";b", "ab"),
+        ("\ud800a\U000e0041\u061cb", "ab"),
     ],
 )
 def test_plain(text: str | None, expected: str | None) -> None:
@@ -45,6 +58,41 @@ def test_length_is_bounded() -> None:
     assert len(plain("word " * 50_000) or "") <= PLAIN_LIMIT
 
 
+HOSTILE = {
+    "tags left open": "<a ",
+    "angle brackets": "<",
+    "quotes left open": "<a \"'>",
+    "comments left open": "<!--",
+    "comments": "<!-->",
+    "declarations": "<![",
+    "escaped brackets": "&lt;",
+    "escaped escapes": "&amp;",
+    "numbers": "&#9",
+    "hidden": "<svg></svg>",
+    "hidden left open": "<script></script",
+    "ends left open": "</script",
+    "blank lines": " \n",
+}
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_costs_what_its_length_costs(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    """Ten times the length that is read in service takes 0.1 s at most; work that grew with the square took minutes."""
+    monkeypatch.setattr(scanner, "INPUT_LIMIT", 10 * INPUT_LIMIT)
+    started = time.process_time()
+    result = plain(unit * (10 * INPUT_LIMIT // len(unit)) + " ")
+    assert time.process_time() - started < 10
+    assert not TAG.search(result or "")
+
+
+MARKUP = ["<", ">", "!", "[", "--", "/", "script", "svg", "a", " ", '"', "'", "&#", "9", "&lt;", "\n"]
+
+
+@given(st.lists(st.sampled_from(MARKUP), max_size=60).map("".join))
+def test_no_markup_makes_the_scanner_fail(text: str) -> None:
+    assert not TAG.search(plain(text) or "")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -55,6 +103,8 @@ def test_length_is_bounded() -> None:
         ("//x.example", None),
         ("https://x.example/\"onclick='f()'", None),
         ("https://x.example/" + "a" * 3000, None),
+        ("https://x.example/\u202egpj.exe", None),
+        ("https://x.example/\x00", None),
         ("", None),
         (None, None),
     ],

@@ -179,12 +179,11 @@ async def test_candles_of_keyed_aggregators_cover_the_window(
 
 
 async def test_coingecko_ohlc_is_stamped_with_the_close(client: Client) -> None:
-    entry, pair = ENTRIES["coingecko"], Pair("BITCOIN", "USD")
-    rows = await client.ask(entry, Capability.CANDLES, CandlesAsk(pair, "4h", limit=42))
-    assert len(rows) == 42
-    assert rows[-1].open_ms == floor_open(START_MS, "4h")
-    assert [row.closed for row in rows] == [True] * 41 + [False]
-    assert rows[0].close == pytest.approx(true(client, "BTC", rows[0].open_ms + 4 * HOUR_MS - 1), rel=0.002)
+    rows = (await client.get("/coingecko/coins/bitcoin/ohlc?vs_currency=usd&days=7")).json()
+    last = floor_open(START_MS, "4h")
+    assert [row[0] for row in rows[:-1]] == [last - n * 4 * HOUR_MS for n in range(40, -1, -1)]
+    assert last < rows[-1][0] <= START_MS
+    assert rows[0][4] == pytest.approx(true(client, "BTC", rows[0][0] - 1), rel=0.002)
 
 
 async def test_a_history_in_another_currency_is_converted(client: Client) -> None:

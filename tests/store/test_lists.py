@@ -47,6 +47,13 @@ async def test_coin_markets_are_ranked_and_replaced(store: Store) -> None:
     assert await coins.markets(store, "coingecko", limit=1, offset=1) == [coin("ethereum", 2)]
     assert await coins.market(store, "coingecko", "ethereum") == coin("ethereum", 2)
     assert await coins.market(store, "coinlore", "ethereum") is None
+    small, large = (
+        coin("a-small", None)._replace(market_cap=1e9),
+        coin("z-large", None)._replace(market_cap=1e10),
+    )
+    await coins.write_markets(store, [small, large])
+    unranked = [row.native_id for row in await coins.markets(store, "coingecko")][2:]
+    assert unranked == ["nobody", "z-large", "a-small"]
 
 
 async def test_coin_detail_survives_hostile_text(store: Store) -> None:

@@ -101,13 +101,20 @@ async def test_user_requests(store: Store) -> None:
     await calls.write_user_requests(store, rows)
     assert await calls.request_stats(store, T0 + 3) == (2, 7.0)
     assert await calls.user_requests(store, T0, limit=2) == [rows[4], rows[3]]
+    alike = UserRequestRow(T0 + 9, "127.0.0.1", "/api/prices", 200, 1.0, 6)
+    await calls.write_user_requests(store, [alike, alike._replace(response_time_ms=None, batched=2)])
+    assert await calls.request_stats(store, T0 + 3) == (10, 2.5)
+    assert (await calls.user_requests(store, T0 + 9))[1] == alike
 
 
 async def test_budgets(store: Store) -> None:
     day, month = BudgetRow("coingecko", 86_400, T0, 12.0), BudgetRow("coingecko", 2_592_000, T0, 400.5)
-    await budgets.write(store, [day, month])
-    await budgets.write(store, [day._replace(used=13.0)])
-    assert await budgets.all_budgets(store) == [day._replace(used=13.0), month]
+    later = day._replace(window_start_ms=T0 + 1_440_000)
+    await budgets.write(store, [day, month], T0)
+    await budgets.write(store, [day._replace(used=13.0), later], T0)
+    assert await budgets.all_budgets(store) == [day._replace(used=13.0), later, month]
+    await budgets.write(store, [], T0 + 2 * 86_400_000 + 600_001)
+    assert await budgets.all_budgets(store) == [later, month]
 
 
 async def test_backfill_progress(store: Store) -> None:

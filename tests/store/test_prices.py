@@ -127,3 +127,14 @@ async def test_price_quotes_and_rates_are_one_transaction(store: Store) -> None:
     assert await prices.rates_at(store, T0) == {}
     await prices.write_rates(store, [RateRow(T0, "EUR", 1.0)])
     assert await prices.rates_at(store, T0) == {"EUR": 1.0}
+
+
+async def test_quotes_behind_the_latest_price_of_every_asset(store: Store) -> None:
+    first = [quote("bitcoin", 0, "okx", 1.0), quote("bitcoin", 0, "gate", 2.0)]
+    last = [quote("bitcoin", 1, "kraken", 3.0), quote("bitcoin", 1, "binance", 4.0)]
+    older = [quote("ethereum", 0, "okx", 5.0)]
+    await prices.write_prices(store, [price("bitcoin", 0), price("ethereum", 0)], [*first, *older])
+    await prices.write_prices(store, [price("bitcoin", 1), price("solana", 1)], last)
+    await prices.write_prices(store, [price("ethereum", 1, None)], [quote("ethereum", 1, "okx", 6.0)])
+    assert await prices.behind_latest(store) == {"bitcoin": last, "ethereum": older}
+    assert await prices.behind_latest(store, "nobody") == {}

@@ -6,19 +6,30 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from .. import __version__
 from ..clock import Clock
 from ..services.runtime import Runtime
-from . import errors
+from . import documents, errors
 from .edge import Edge
 from .routes import books, coins, health, market, ohlcv, prices, providers
 
 ROUTERS = (prices, market, coins, ohlcv, books, providers, health)
+TAGS = [
+    {"name": "market", "description": "Prices, candles, order books, coins and the market as a whole."},
+    {"name": "providers", "description": "Where the data comes from and how each upstream does."},
+    {"name": "system", "description": "How the service does."},
+]
 DESCRIPTION = """Prices, candles, order books and market data of cryptocurrencies from many public upstreams.
 
-Every answer says where it came from and how old it is (`meta`). `null` means that no upstream delivered the value."""
+Every answer says where it came from and how old it is (`meta`). `null` means that no upstream delivered the value.
+
+Errors have one shape: `error` (one sentence), `code`, `details`, `request_id`, and `retry_after` where waiting helps.
+Beside those named at each route: 404 `not_found` for a path that no route has, 405 `method_not_allowed` with `Allow`,
+400 `bad_request` for a request that is not HTTP, 431 `too_large` for headers beyond 64 KiB.
+
+Every GET answers HEAD too. `If-None-Match` with an answer's `ETag` gives 304 while nothing but its age has changed.
+Unknown query parameters are ignored; of one given twice the last counts."""
 
 Open = Callable[[], AbstractAsyncContextManager[Runtime]]
 
@@ -29,17 +40,20 @@ def create_app() -> FastAPI:
         title="Crypto-DT-Source",
         version=__version__,
         description=DESCRIPTION,
-        docs_url="/docs",
-        redoc_url="/redoc",
-        openapi_url="/openapi.json",
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
     )
     errors.install(app)
+    documents.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
     return app
 
 
-def serve_app(open_runtime: Open, clock: Clock, *, timeout_s: float) -> ASGIApp:
+def serve_app(open_runtime: Open, clock: Clock, *, timeout_s: float) -> Edge:
     """The application with its runtime opened at start and closed at the end, behind the edge."""
     app = create_app()
 

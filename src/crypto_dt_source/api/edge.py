@@ -10,8 +10,9 @@ import asyncio
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,20 +23,31 @@ from .errors import error_body
 MAX_TARGET_BYTES = 8192
 MAX_BODY_BYTES = 1024 * 1024
 WARM_ENTRIES = 2000
-WARM_BYTES = 512 * 1024
+WARM_BYTES = 16 * 1024 * 1024
+"""Of all warm answers together."""
+WARM_ANSWER_BYTES = 512 * 1024
 """Larger answers are not kept warm."""
-_REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
-
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ENTITY_TAG = re.compile(rb'"[^"]*"|\*')
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
+Target = tuple[bytes, bytes]
+Headers = Iterable[tuple[bytes, bytes]]
 Account = Callable[[str, str, int, float], None]
-"""Told of every answer: client address, path, status, milliseconds."""
+"""Told of every answer: client address, route, status, milliseconds."""
 
 
-class _Warm(NamedTuple):
-    until: float
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    etag: bytes
-    route: str
+class _Warm:
+    """An answer that may be repeated until `until`, its messages ready to send."""
+
+    __slots__ = ("body", "etag", "headers", "route", "size", "until")
+
+    def __init__(self, until: float, headers: Headers, body: bytes, etag: bytes, route: str) -> None:
+        self.until = until
+        self.headers = [h for h in headers if h[0] != b"x-request-id"]
+        self.body: Message = {"type": "http.response.body", "body": body}
+        self.etag = etag
+        self.route = route
+        self.size = len(body)
 
 
 class Edge:
@@ -43,149 +55,179 @@ class Edge:
 
     def __init__(self, app: ASGIApp, clock: Clock, account: Account, *, timeout_s: float = 20.0) -> None:
         self.app = app
-        self._clock = clock
+        self._now = clock.monotonic
         self._account = account
         self._timeout_s = timeout_s
-        self._warm: OrderedDict[bytes, _Warm] = OrderedDict()
-        self._prefix = secrets.token_hex(5)
-        self._count = 0
+        self._warm: OrderedDict[Target, _Warm] = OrderedDict()
+        self._warm_bytes = 0
+        self._prefix = secrets.token_hex(5).encode()
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = self._clock.monotonic()
-        method: str = scope["method"]
-        target: bytes = scope["raw_path"] + b"?" + scope["query_string"]
-        client = scope["client"]
+        started = self._now()
+        target: Target = (scope.get("raw_path") or scope["path"].encode(), scope["query_string"])
+        client = scope.get("client")
         address = client[0] if client else ""
-        if method == "GET":
+        if scope["method"] == "GET":
             warm = self._warm.get(target)
             if warm is not None and started < warm.until:
-                status = await self._send_warm(scope, send, warm)
-                self._account(address, warm.route, status, (self._clock.monotonic() - started) * 1000)
+                status = await self._repeat(scope["headers"], send, warm)
+                self._account(address, warm.route, status, (self._now() - started) * 1000)
                 return
-        answer = _Answer(scope, send, self._request_id(scope), head=method == "HEAD")
-        if method == "HEAD":
-            scope["method"] = "GET"
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        answer = _Answer(scope, send, self._request_id(scope["headers"]))
+        inner["cdts.request_id"] = answer.request_id.decode()
         try:
-            self._check(target)
+            await self._run(inner, receive, answer, target)
+        finally:
+            elapsed_ms = (self._now() - started) * 1000
+            self._account(address, _route(inner), answer.sent_status, elapsed_ms)
+        if answer.body is not None and answer.status == 200 and (warm_s := inner.get("cdts.warm_s")):
+            self._keep(target, answer, self._now() + warm_s, _route(inner))
+
+    async def _run(self, scope: Scope, receive: Receive, answer: _Answer, target: Target) -> None:
+        try:
+            _check(scope["headers"], target)
             async with asyncio.timeout(self._timeout_s):
-                await self.app(scope, _bounded(receive), answer.send)
+                await self.app(scope, _bounded(receive, answer), answer.send)
         except TimeoutError:
-            await answer.fail(
-                DeadlineExceeded(f"The answer was not ready within {self._timeout_s:g} seconds.")
-            )
+            answer.refusal = DeadlineExceeded(f"The answer was not ready within {self._timeout_s:g} seconds.")
         except TooLarge as error:
-            await answer.fail(error)
-        if answer.body is not None and (warm_s := scope.get("cdts.warm_s")) and answer.status == 200:
-            self._keep(target, answer, self._clock.monotonic() + warm_s)
-        self._account(address, _route(scope), answer.status, (self._clock.monotonic() - started) * 1000)
+            answer.refusal = error
+        if answer.refusal is not None:
+            await answer.fail(answer.refusal)
 
-    def _check(self, target: bytes) -> None:
-        if len(target) > MAX_TARGET_BYTES:
-            raise TooLarge(
-                f"The URL is longer than {MAX_TARGET_BYTES} bytes.",
-                details={"allowed_bytes": MAX_TARGET_BYTES},
-            )
+    def _request_id(self, asked: Headers) -> bytes:
+        """The client's own where it is harmless, else a new one."""
+        for name, value in asked:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                return value
+        return b"%b%x" % (self._prefix, next(self._numbers))
 
-    def _request_id(self, scope: Scope) -> bytes:
-        for name, value in scope["headers"]:
+    async def _repeat(self, asked: Headers, send: Send, warm: _Warm) -> int:
+        request_id = None
+        conditional = False
+        for name, value in asked:
             if name == b"x-request-id":
-                if _REQUEST_ID.match(value):
-                    return bytes(value)
-                break
-        self._count += 1
-        return f"{self._prefix}{self._count:x}".encode()
+                request_id = value if _REQUEST_ID.fullmatch(value) else None
+            elif name == b"if-none-match":
+                conditional = True
+        if request_id is None:
+            request_id = b"%b%x" % (self._prefix, next(self._numbers))
+        headers = [*warm.headers, (b"x-request-id", request_id)]
+        if conditional and etag_matches(asked, warm.etag):
+            await send({"type": "http.response.start", "status": 304, "headers": _without_length(headers)})
+            await send(_NO_BODY)
+            return 304
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(warm.body)
+        return 200
 
-    async def _send_warm(self, scope: Scope, send: Send, warm: _Warm) -> int:
-        status, body = 200, warm.body
-        for name, value in scope["headers"]:
-            if name == b"if-none-match" and warm.etag in value:
-                status, body = 304, b""
-                break
-        headers = [*warm.headers, (b"x-request-id", self._request_id(scope))]
-        if status == 304:
-            headers = [h for h in headers if h[0] != b"content-length"]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        return status
-
-    def _keep(self, target: bytes, answer: _Answer, until: float) -> None:
+    def _keep(self, target: Target, answer: _Answer, until: float, route: str) -> None:
         body = answer.body or b""
-        if answer.etag is None or len(body) > WARM_BYTES:
+        if answer.etag is None or len(body) > WARM_ANSWER_BYTES:
             return
-        headers = [h for h in answer.headers if h[0] != b"x-request-id"]
-        self._warm[target] = _Warm(until, headers, body, answer.etag, _route(answer.scope))
-        self._warm.move_to_end(target)
-        while len(self._warm) > WARM_ENTRIES:
-            self._warm.popitem(last=False)
+        held = self._warm.pop(target, None)
+        self._warm_bytes += len(body) - (held.size if held else 0)
+        self._warm[target] = _Warm(until, answer.headers, body, answer.etag, route)
+        while len(self._warm) > WARM_ENTRIES or self._warm_bytes > WARM_BYTES:
+            _, gone = self._warm.popitem(last=False)
+            self._warm_bytes -= gone.size
 
 
 class _Answer:
     """Passes an application's answer on, adding the request id and turning a 200 whose ETag is known into a 304."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: bytes, *, head: bool) -> None:
-        self.scope = scope
-        self._send = send
-        self._request_id = request_id
-        self._head = head
-        self._start: Message | None = None
+    def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
+        self.request_id = request_id
         self.status = 0
+        """As the application answered."""
+        self.sent_status = 0
+        """As the client was told: 304 for a 200 it has already."""
         self.headers: list[tuple[bytes, bytes]] = []
         self.etag: bytes | None = None
         self.body: bytes | None = None
-        self._sent = False
-        scope["cdts.request_id"] = request_id.decode()
+        """The body of an answer that came in one piece."""
+        self.refusal: CdtsError | None = None
+        self._asked: Headers = scope["headers"]
+        self._silent = scope["method"] == "HEAD"
+        self._send = send
+        self._start: Message | None = None
+        self._started = False
 
     async def send(self, message: Message) -> None:
+        if self.refusal is not None and not self._started:
+            return
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
+            self.status = self.sent_status = message["status"]
+            self.headers = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
             self._start = {**message, "headers": self.headers}
             self.etag = next((bytes(v) for n, v in self.headers if n == b"etag"), None)
             return
         if self._start is not None:
-            body, more = message.get("body", b""), message.get("more_body", False)
-            if not more:
-                self.body = bytes(body)
-            if self.status == 200 and self.etag and self._matches():
-                self._start["status"] = 304
-                self._start["headers"] = [h for h in self.headers if h[0] != b"content-length"]
-                message = {"type": "http.response.body", "body": b""}
-            self._sent = True
+            if not message.get("more_body", False):
+                self.body = bytes(message.get("body", b""))
+            if self.status == 200 and self.etag and etag_matches(self._asked, self.etag):
+                self.sent_status = 304
+                self._start.update(status=304, headers=_without_length(self.headers))
+                self._silent = True
+            self._started = True
             await self._send(self._start)
             self._start = None
-        if self._head and message["type"] == "http.response.body":
-            message = {
-                "type": "http.response.body",
-                "body": b"",
-                "more_body": message.get("more_body", False),
-            }
+        if self._silent:
+            message = {**message, "body": b""}
         await self._send(message)
-
-    def _matches(self) -> bool:
-        asked = next((v for n, v in self.scope["headers"] if n == b"if-none-match"), b"")
-        return self.etag is not None and self.etag in asked
 
     async def fail(self, error: CdtsError) -> None:
         """Answer with an error unless an answer is already on its way."""
-        if self._sent:
+        if self._started:
             return
-        self._start = None
-        body, headers = error_body(error, self._request_id.decode())
+        self.refusal = None
+        body, headers = error_body(error, self.request_id.decode())
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def etag_matches(asked: Headers, etag: bytes) -> bool:
+    """Whether If-None-Match names this entity tag: a list, `*`, and weak tags, which match the strong one of the same
+    text (https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match)."""
+    named = b",".join(value for name, value in asked if name == b"if-none-match")
+    return any(tag in (etag, b"*") for tag in _ENTITY_TAG.findall(named))
+
+
+def _without_length(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [h for h in headers if h[0] not in (b"content-length", b"content-type")]
+
+
+def _check(headers: Headers, target: Target) -> None:
+    """Raises TooLarge for a URL, or a body that announces itself, beyond its bound."""
+    if len(target[0]) + len(target[1]) > MAX_TARGET_BYTES:
+        raise TooLarge(
+            f"The URL is longer than {MAX_TARGET_BYTES} bytes.", details={"allowed_bytes": MAX_TARGET_BYTES}
+        )
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and len(value) < 20 and int(value) > MAX_BODY_BYTES:
+            raise _body_too_large()
+
+
+def _body_too_large() -> TooLarge:
+    return TooLarge(
+        f"The body is larger than {MAX_BODY_BYTES} bytes.", details={"allowed_bytes": MAX_BODY_BYTES}
+    )
 
 
 def _route(scope: Scope) -> str:
     """The route's template, so that accounting does not grow with what people type."""
     route: Any = scope.get("route")
-    return getattr(route, "path", None) or "(unmatched)"
+    return getattr(route, "path_format", None) or "(unmatched)"
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Refuses a body past the cap while it arrives. Raises TooLarge."""
+def _bounded(receive: Receive, answer: _Answer) -> Receive:
+    """Refuses a body past the cap while it arrives. Raises TooLarge, and notes it: a framework may turn the exception
+    into an error of its own."""
     size = 0
 
     async def bounded() -> Message:
@@ -194,10 +236,8 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
             if size > MAX_BODY_BYTES:
-                raise TooLarge(
-                    f"The body is larger than {MAX_BODY_BYTES} bytes.",
-                    details={"allowed_bytes": MAX_BODY_BYTES},
-                )
+                answer.refusal = _body_too_large()
+                raise answer.refusal
         return message
 
     return bounded

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from ..model import errors
 from ..model.errors import BadRequest, CdtsError, InvalidParameter, MethodNotAllowed, NotFound
 from ..telemetry import logger
 
 log = logger("api")
+SHOWN = 100
+"""Characters of a wrong value that are repeated in the error."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+HTTP_ERRORS: dict[int, CdtsError] = {
+    400: BadRequest("The request cannot be read."),
+    401: errors.Unauthenticated("This route needs a key or a token."),
+    403: errors.Forbidden("The key does not allow this."),
+    404: NotFound("There is no such route; /docs lists them all."),
+    405: MethodNotAllowed("This route does not take that method."),
+    409: errors.Conflict("The resource's state forbids the change."),
+    413: errors.TooLarge("The body is too large."),
+    415: errors.UnsupportedMediaType("Send the body as application/json."),
+}
+"""What an error of the framework itself becomes."""
 
 
 class ErrorBody(BaseModel):
@@ -30,7 +47,7 @@ class ErrorBody(BaseModel):
 def error_body(error: CdtsError, request_id: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Body and headers of an error answer."""
     body: dict[str, Any] = {
-        "error": error.message,
+        "error": error.public,
         "code": error.code,
         "details": error.details,
         "request_id": request_id,
@@ -48,13 +65,13 @@ def error_body(error: CdtsError, request_id: str) -> tuple[bytes, list[tuple[byt
     return encoded, headers
 
 
-def _response(request: Request, error: CdtsError) -> Response:
+def _response(request: Request, error: CdtsError, extra: Mapping[str, str] | None = None) -> Response:
     body, headers = error_body(error, request.scope.get("cdts.request_id", ""))
     kept = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
-    return Response(body, status_code=error.status, headers=kept)
+    return Response(body, status_code=error.status, headers={**kept, **(extra or {})})
 
 
-def _from_validation(error: RequestValidationError) -> CdtsError:
+def _from_validation(scope: Scope, error: RequestValidationError) -> CdtsError:
     first = error.errors()[0]
     where, *path = first["loc"]
     if first["type"] == "json_invalid":
@@ -62,25 +79,72 @@ def _from_validation(error: RequestValidationError) -> CdtsError:
             "The body is not JSON.", details={"reason": str(first.get("ctx", {}).get("error", ""))[:200]}
         )
     name = ".".join(str(part) for part in path) or str(where)
+    if first["type"] == "missing":
+        return InvalidParameter(
+            f"{name}: is required.",
+            details={"parameter": name, "got": None, "allowed": _allowed(scope, name) or "a value"},
+        )
     got = first.get("input")
     shown = got if isinstance(got, str | int | float | bool) or got is None else type(got).__name__
     if isinstance(shown, str):
-        shown = shown[:100]
-    limits = {k: v for k, v in first.get("ctx", {}).items() if isinstance(v, str | int | float)}
+        shown = shown[:SHOWN]
+    allowed = _allowed(scope, name) or first["msg"]
+    words = ", ".join(allowed) if isinstance(allowed, list) else allowed
     return InvalidParameter(
-        f"{name}: {first['msg']}.",
-        details={"parameter": name, "got": shown, "allowed": limits or first["msg"]},
+        f"{name}: must be {words}.", details={"parameter": name, "got": shown, "allowed": allowed}
     )
 
 
+def _allowed(scope: Scope, name: str) -> str | list[str] | None:
+    """What a parameter of the matched route may be, in words or as the list of its values."""
+    dependant = getattr(scope.get("route"), "dependant", None)
+    if dependant is None:
+        return None
+    for field in (*dependant.path_params, *dependant.query_params):
+        if field.alias == name:
+            info = field.field_info
+            return _values(info.annotation) or _range(info.annotation, info.metadata)
+    return None
+
+
+def _values(annotation: Any) -> list[str] | None:
+    """The values of a Literal, optional or not."""
+    for option in (annotation, *get_args(annotation)):
+        if get_origin(option) is Literal:
+            return [str(value) for value in get_args(option)]
+    return None
+
+
+def _range(annotation: Any, limits: Iterable[Any]) -> str:
+    """`a whole number from 1 to 100`, `a text of 1 to 64 characters`."""
+    found = {
+        key: value
+        for limit in limits
+        for key in ("ge", "le", "min_length", "max_length", "pattern")
+        if (value := getattr(limit, key, None)) is not None
+    }
+    if int in (annotation, *get_args(annotation)):
+        return f"a whole number from {found.get('ge', 'any')} to {found.get('le', 'any')}"
+    text = f"a text of {found.get('min_length', 0)} to {found.get('max_length', 'any number of')} characters"
+    return f"{text} without control characters" if "pattern" in found else text
+
+
 def _from_http(error: HTTPException) -> CdtsError:
-    if error.status_code == 404:
-        return NotFound("There is no such route; /docs lists them all.")
-    if error.status_code == 405:
-        return MethodNotAllowed("This route does not take that method.")
-    if error.status_code == 400:
-        return BadRequest("The request cannot be read.")
-    return CdtsError("The request could not be answered.")
+    known = HTTP_ERRORS.get(error.status_code)
+    return known if known is not None else CdtsError("The request could not be answered.")
+
+
+def _allow(request: Request) -> str:
+    """Every method some route takes at this path."""
+    taken = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
+    return ", ".join([*taken, "HEAD"] if "GET" in taken else taken)
 
 
 def install(app: FastAPI) -> None:
@@ -92,14 +156,16 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-        return _response(request, _from_validation(error))
+        return _response(request, _from_validation(request.scope, error))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-        return _response(request, _from_http(error))
+        extra = {"Allow": _allow(request)} if error.status_code == MethodNotAllowed.status else None
+        return _response(request, _from_http(error), extra)
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=request.url.path, error=type(error).__name__)
+        request_id = request.scope.get("cdts.request_id", "")
+        log.error("unexpected error", path=request.url.path, request_id=request_id, exc_info=error)
         return _response(request, CdtsError("Something went wrong on this side; the log has the request id."))
 
     app.add_exception_handler(CdtsError, known)
@@ -108,9 +174,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
+ANY_ROUTE = (413, 504)
+"""A URL or body beyond its bound, an answer not ready in time: these can happen to every request."""
+
+
 def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries of the error answers a route can give."""
-    return {code: {"model": ErrorBody, "description": _described(code)} for code in codes}
+    return {
+        code: {"model": ErrorBody, "description": _described(code)} for code in sorted({*codes, *ANY_ROUTE})
+    }
 
 
 def _described(status: int) -> str:

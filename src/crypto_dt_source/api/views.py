@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..services.market import Coin
+from ..services.prices import PricePoint
+from ..store import CONSENSUS
 
 
 def coin_view(coin: Coin) -> dict[str, Any]:
@@ -27,3 +29,9 @@ def coin_view(coin: Coin) -> dict[str, Any]:
         "total_supply": row.total_supply,
         "max_supply": row.max_supply,
     }
+
+
+def sources_of(point: PricePoint) -> tuple[str, ...]:
+    """Whom a price comes from: the providers that count, `consensus` where they are no longer known, nobody without a
+    price."""
+    return point.providers or (() if point.price is None else (CONSENSUS,))

@@ -10,11 +10,14 @@ import msgspec
 from fastapi import Request, Response
 
 from ..clock import rfc3339
+from ..providers.resolver import Resolution
 from ..services.runtime import Runtime
 from ..store.cache import Cached
 
 WARM_S = 1.0
 """How long an answer may be repeated byte for byte: the unit of `age_seconds`."""
+REUSE_S = 60
+"""Longest that a cache between here and the client may go on using an answer."""
 
 
 def meta(
@@ -38,24 +41,35 @@ def meta_of(rt: Runtime, cached: Cached[Any], **extra: Any) -> dict[str, Any]:
     return meta(rt, source=cached.source, fetched_ms=cached.fetched_ms, state=cached.state, **extra)
 
 
+def ambiguous(*resolutions: Resolution) -> dict[str, list[str]]:
+    """Ids of the other coins that each resolved symbol could have meant, by ticker."""
+    return {r.asset.ticker: [a.id for a in r.ambiguous] for r in resolutions if r.ambiguous}
+
+
 def data_response(
-    request: Request, content: Mapping[str, Any], about: Mapping[str, Any], *, ttl_s: float, warm: bool = True
+    request: Request,
+    content: Mapping[str, Any],
+    about: Mapping[str, Any],
+    *,
+    ttl_s: float,
+    reuse_s: float = REUSE_S,
 ) -> Response:
     """`{…content, "meta": about}`. The ETag is of the content alone: an answer that only grew older is the same.
 
-    A loaded-just-now answer is not kept warm, or it would go on saying `miss`.
+    Cache-Control counts from when the data was received, as Age does: an answer may be reused until it is `ttl_s` old,
+    for `reuse_s` at most. An answer loaded just now is not kept warm, or it would go on saying `miss`.
     """
     inner = msgspec.json.encode(content)
     body = inner[:-1] + b',"meta":' + msgspec.json.encode(about) + b"}"
     age = about.get("age_seconds") or 0
-    if warm and about.get("cache") != "miss":
+    if about.get("cache") != "miss":
         request.scope["cdts.warm_s"] = WARM_S
     return Response(
         body,
         media_type="application/json",
         headers={
             "ETag": f'"{blake2b(inner, digest_size=10).hexdigest()}"',
-            "Cache-Control": f"public, max-age={max(0, int(min(ttl_s, 60) - age)) if ttl_s else 0}",
+            "Cache-Control": f"public, max-age={age + int(max(0, min(ttl_s - age, reuse_s)))}",
             "Age": str(age),
         },
     )
@@ -63,13 +77,17 @@ def data_response(
 
 def page_of(rows: list[Any], number: int, size: int) -> tuple[list[Any], dict[str, Any]]:
     """One page of a list (`number` from 1) and its `page` object."""
-    total = len(rows)
     start = (number - 1) * size
-    page = {
+    return rows[start : start + size], about_page(number, size, len(rows), start + size < len(rows))
+
+
+def about_page(number: int, size: int, total: int | None, more: bool) -> dict[str, Any]:
+    """The `page` object; `previous` of a page past the end is the last one that has rows."""
+    last = number if total is None else max(1, -(-total // size))
+    return {
         "number": number,
         "size": size,
         "total": total,
-        "next": number + 1 if start + size < total else None,
-        "previous": number - 1 if number > 1 else None,
+        "next": number + 1 if more else None,
+        "previous": min(number - 1, last) if number > 1 else None,
     }
-    return rows[start : start + size], page

@@ -33,7 +33,7 @@ async def _check(as_json: bool) -> int:
     finally:
         await store.close()
     if as_json:
-        print(msgspec.json.encode(report).decode())
+        print(msgspec.json.encode(report._asdict()).decode())
     else:
         print(f"{store.address}  schema {report.schema}  {report.size_bytes / 1e6:.1f} MB")
         for table, count in sorted(report.rows.items()):

@@ -9,17 +9,20 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from ..providers import catalog
 from ..providers.assets import load as load_assets
-from ..settings import Settings, base_urls, load
-from ..store import StoreError, open_store
+from ..settings import Settings, SettingsError, base_urls, load
+from ..store import StoreError, open_store, parse_url
 from ..store.repos import integrity
+from ..wiring import checked_base_urls
 
 LEAST_DISK = 1_000_000_000
+_DATABASE_ADVICE = "Set DATABASE_URL to another one, or remove it for SQLite in DATA_DIR; `cdts db upgrade` makes the tables."
 
 
 class Finding(NamedTuple):
@@ -52,7 +55,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     )
     folder = settings.data_dir
     existing = next((p for p in (folder, *folder.resolve().parents) if p.exists()), folder)
-    if os.access(existing, os.W_OK):
+    if existing.is_dir() and os.access(existing, os.W_OK):
         yield Finding("data folder", "ok", str(folder))
     else:
         yield Finding(
@@ -68,16 +71,22 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 
 async def _database(settings: Settings) -> list[Finding]:
+    """Reads only, so that it may look while a service runs, and makes no file."""
     try:
-        store = await open_store(settings.sql_url())
+        url = parse_url(settings.sql_url())
     except StoreError as error:
-        return [
-            Finding(
-                "database", "error", error.message, "Set DATABASE_URL, or remove it for SQLite in DATA_DIR."
-            )
-        ]
+        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
+    file = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(file.exists):
+        return [Finding("database", "ok", f"{url.database} will be made at the first start")]
+    try:
+        store = await open_store(settings.sql_url(), read_only=True)
+    except StoreError as error:
+        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
     try:
         report = await integrity.check(store)
+    except StoreError as error:
+        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
     finally:
         await store.close()
     if report.problems:
@@ -100,10 +109,12 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
         "providers", "ok", f"{len(live)} in use", f"More with {', '.join(waiting)}." if waiting else ""
     )
     yield Finding("assets", "ok", f"{len(load_assets())} in the registry")
-    for provider in sorted(set(base_urls()) - {e.id for e in entries}):
+    try:
+        urls = checked_base_urls(base_urls(), catalog.load())
+    except SettingsError as error:
+        yield Finding("base urls", "error", str(error), "`cdts providers list` names the providers.")
+        return
+    if urls:
         yield Finding(
-            "base url",
-            "error",
-            f"CDTS_BASE_URL__{provider.upper()} names no provider",
-            "`cdts providers list`",
+            "base urls", "warning", f"{len(urls)} providers are asked elsewhere: {', '.join(sorted(urls))}"
         )

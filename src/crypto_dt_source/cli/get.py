@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.types import ASGIApp, Message
 
-from ..api.app import serve_app
 from ..clock import SystemClock
-from ..gateway import HttpTransport
-from ..gateway.guard import check_base_url
-from ..providers.kit import Request
-from ..settings import base_urls, load
-from ..wiring import open_runtime
+from ..model.errors import AddressRefused, InvalidParameter, UpstreamError
+from ..telemetry import configure
+
+TIMEOUT_S = 60.0
+_AS_GIVEN = "/%?&=,:+;@!$'()*~[]-._"
+"""Characters of a path that are sent as they are; a blank or a letter beyond ASCII is escaped."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the body; exit 0 for a status below 400, 1 above."""
-    path = arguments.path if arguments.path.startswith("/") else f"/{arguments.path}"
+    configure("WARNING")
+    given = arguments.path if arguments.path.startswith("/") else f"/{arguments.path}"
+    path = quote(given, safe=_AS_GIVEN)
     status, body = asyncio.run(_remote(arguments.url, path) if arguments.url else _local(path))
     if arguments.status:
         print(status, file=sys.stderr)
@@ -31,36 +34,39 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _remote(url: str, path: str) -> tuple[int, bytes]:
+    from ..gateway import HttpTransport
+    from ..gateway.guard import check_base_url
+    from ..providers.kit import Request
+
     transport = HttpTransport(SystemClock())
     try:
-        reply = await transport.send("server", check_base_url(url), Request(path), {}, 30.0)
+        reply = await transport.send("server", check_base_url(url), Request(path), {}, TIMEOUT_S)
+    except AddressRefused as error:
+        raise InvalidParameter(f"--url: {error.message}.") from None
+    except UpstreamError as error:
+        raise InvalidParameter(f"--url: no answer from there: {error.message}.") from None
     finally:
         await transport.close()
     return reply.status, reply.body
 
 
 async def _local(path: str) -> tuple[int, bytes]:
-    settings = load()
+    from ..api.app import serve_app
+    from ..settings import base_urls, load
+    from ..wiring import open_runtime
+
     clock = SystemClock()
-    app = serve_app(
-        lambda: open_runtime(settings, base_urls=base_urls(), clock=clock, background=False),
-        clock,
-        timeout_s=60.0,
-    )
-    return await call(app, path)
+    async with open_runtime(load(), base_urls=base_urls(), clock=clock, background=False) as rt:
+        return await call(serve_app(lambda: contextlib.nullcontext(rt), clock, timeout_s=TIMEOUT_S), path)
 
 
 async def call(app: ASGIApp, path: str) -> tuple[int, bytes]:
-    """One GET through an ASGI application, its lifespan around it."""
+    """One GET through an ASGI application whose start cannot fail, its lifespan around it."""
     inbox: asyncio.Queue[Message] = asyncio.Queue()
     outbox: asyncio.Queue[Message] = asyncio.Queue()
     lifespan = asyncio.create_task(_lifespan(app, inbox, outbox))
     await inbox.put({"type": "lifespan.startup"})
-    first = asyncio.create_task(outbox.get())
-    await asyncio.wait({lifespan, first}, return_when=asyncio.FIRST_COMPLETED)
-    if not first.done():
-        first.cancel()
-        await lifespan
+    await outbox.get()
     parts = urlsplit(path)
     scope: dict[str, Any] = {
         "type": "http",

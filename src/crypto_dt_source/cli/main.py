@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from .. import __version__
 from ..model.errors import CdtsError
-from ..settings import SettingsError
-from ..telemetry import configure
 
 USAGE_ERROR = 2
+INTERRUPTED = 130
+"""The shell's word for a command ended by Ctrl-C. The servers end well on it instead."""
 
 
 def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,10 +33,17 @@ def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--seed", type=int, default=7, help="the simulated market and its faults follow from it"
     )
     sim = commands.add_parser("sim", help="run the simulator of all upstreams alone")
-    sim.add_argument("--host", default="127.0.0.1")
-    sim.add_argument("--port", type=int, default=0)
-    sim.add_argument("--seed", type=int, default=7)
+    sim.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    sim.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    sim.add_argument(
+        "--seed", type=int, default=7, help="the market and its faults follow from it (default 7)"
+    )
     sim.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    sim.add_argument(
+        "--print-env",
+        action="store_true",
+        help="first print the settings that point every provider here, as lines for .env or a shell",
+    )
 
 
 def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,10 +52,13 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     get.add_argument("--url", help="ask this server instead of running the API in process")
     get.add_argument("--status", action="store_true", help="print the HTTP status to standard error")
     normalize = commands.add_parser("normalize", help="read an upstream's body and print it as records")
-    normalize.add_argument("provider")
-    normalize.add_argument("capability")
-    normalize.add_argument("--symbol", default="BTC/USDT", help="the pair or coin the body is about")
-    normalize.add_argument("--interval", default="1h")
+    normalize.add_argument("provider", help="an id of `cdts providers list`")
+    normalize.add_argument("capability", help="quotes, candles, book, trades, …")
+    normalize.add_argument(
+        "--symbol",
+        help="the pair or coin the body is about, several with commas (default: BTC; quotes: every pair in it)",
+    )
+    normalize.add_argument("--interval", default="1h", help="interval of the candles (default 1h)")
     normalize.add_argument("--at", help="when the body was received, RFC 3339 (default: now)")
 
 
@@ -57,7 +70,7 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     listed.add_argument("--category")
     listed.add_argument("--json", action="store_true")
     check = providers.add_parser("check", help="ask each provider in use once")
-    check.add_argument("id", nargs="*")
+    check.add_argument("id", nargs="*", help="default: all that are in use")
     check.add_argument("--json", action="store_true")
     backfill = commands.add_parser("backfill", help="fetch candles of the past; resumes where it stopped")
     backfill.add_argument("symbol", nargs="*", help="default: the largest assets (BACKFILL_TOP)")
@@ -98,20 +111,42 @@ MODULES = {
 }
 
 
+def _expected() -> tuple[type[Exception], ...]:
+    """What is told in one sentence instead of a traceback. A function, because the settings take a sixth of a second to
+    import and most runs raise nothing."""
+    from ..settings import SettingsError
+
+    return (SettingsError, CdtsError)
+
+
+def _module(name: str) -> ModuleType:
+    """A command's module. Collecting garbage while modules load finds none and takes a fifth of a start; what they left
+    is then kept out of every later collection."""
+    gc.disable()
+    try:
+        return importlib.import_module(f"{__package__}.{name}")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status: 0 well, 1 found something wrong, 2 cannot do what was asked."""
     arguments = parser().parse_args(argv)
-    configure("WARNING")
-    module = importlib.import_module(f"{__package__}.{MODULES[arguments.command]}")
     try:
-        return int(module.run(arguments))
-    except (SettingsError, CdtsError) as error:
+        module = _module(MODULES[arguments.command])
+        status = int(module.run(arguments))
+        sys.stdout.flush()
+    except _expected() as error:
         print(f"cdts: {error}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
+        # The reader has gone (`| head`). The interpreter flushes once more at its end, which must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return status
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from ..model.errors import InvalidParameter, PayloadChanged, UpstreamError
 from ..model.normal import violation
 from ..model.quote import Pair
 from ..providers import catalog
+from ..providers.catalog import Entry
 from ..providers.kit import Reply
 
 FITS_NOT = 2
@@ -52,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         offered = ", ".join(sorted(c.value for c in endpoints))
         raise InvalidParameter(f"{entry.id} has no {arguments.capability!r}; it has {offered}.") from None
     received = SystemClock().now_ms() if arguments.at is None else _moment(arguments.at)
-    ask = _ask(capability, arguments.symbol, arguments.interval)
+    ask = _ask(entry, capability, arguments.symbol, arguments.interval)
+    if sys.stdin.buffer.isatty():
+        print("cdts: reading the body from standard input", file=sys.stderr)
     try:
         records = list(endpoint.parse(Reply(entry.id, 200, sys.stdin.buffer.read(), received), ask))
     except PayloadChanged as error:
@@ -89,25 +92,40 @@ def _fields(record: Any) -> dict[str, Any]:
     return fields
 
 
-def _ask(capability: Capability, symbol: str, interval: str) -> Ask:
+def _pair(entry: Entry, symbol: str) -> Pair:
+    """`BTC-USD`, `BTC/USD`, or `BTC` and `BTCUSD` in the provider's usual quote currencies."""
+    base, _, currency = symbol.upper().replace("-", "/").partition("/")
+    usual = entry.quotes_in or ("USD",)
+    if not currency:
+        currency = next((q for q in usual if base.endswith(q) and base != q), "")
+        base = base.removesuffix(currency)
+    if not base.strip():
+        raise InvalidParameter(f"--symbol: got {symbol!r}; write BTC or BTC/USDT, several with commas.")
+    return Pair(base, currency or usual[0])
+
+
+def _ask(entry: Entry, capability: Capability, symbol: str | None, interval: str) -> Ask:
     """An ask the body could be the answer of."""
     if interval not in INTERVAL_MS:
         raise InvalidParameter(f"--interval: {interval!r} is not one of {', '.join(INTERVAL_MS)}.")
-    base, _, quote = symbol.upper().replace("-", "/").partition("/")
-    pair = Pair(base, quote or "USDT")
+    named = [text.strip() for text in (symbol or "BTC").split(",")]
+    pairs = tuple(_pair(entry, text) for text in named)
+    if capability is Capability.QUOTES:
+        # Without a symbol the body is the whole list, except where the provider only ever answers for one pair.
+        alone = catalog.adapter(entry.adapter).endpoints[capability].per_pair
+        return QuotesAsk(pairs, tuple(named)) if symbol or alone else QuotesAsk()
     asks: dict[Capability, Ask] = {
-        Capability.QUOTES: QuotesAsk(),
-        Capability.CANDLES: CandlesAsk(pair, interval, limit=100_000),
-        Capability.BOOK: BookAsk(pair),
-        Capability.TRADES: TradesAsk(pair),
+        Capability.CANDLES: CandlesAsk(pairs[0], interval, limit=100_000),
+        Capability.BOOK: BookAsk(pairs[0], depth=10_000),
+        Capability.TRADES: TradesAsk(pairs[0], limit=100_000),
         Capability.INSTRUMENTS: InstrumentsAsk(),
         Capability.ASSETS: AssetsAsk(),
         Capability.COINS: CoinsAsk(),
         Capability.GLOBAL: GlobalAsk(),
         Capability.TRENDING: TrendingAsk(),
         Capability.CATEGORIES: CategoriesAsk(),
-        Capability.COIN: CoinAsk(symbol),
-        Capability.SEARCH: SearchAsk(symbol),
+        Capability.COIN: CoinAsk(named[0]),
+        Capability.SEARCH: SearchAsk(named[0]),
         Capability.EXCHANGES: ExchangesAsk(),
     }
     return asks[capability]

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
-import sys
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+import contextlib
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
-import uvicorn
-
 from ..api.app import serve_app
+from ..api.protocol import Protocol
 from ..clock import SystemClock
-from ..providers import catalog
-from ..services.runtime import Runtime
-from ..settings import Settings, SettingsError, base_urls, load
+from ..settings import Settings, base_urls, load
 from ..telemetry import configure
 from ..wiring import open_runtime
-from .simulate import simulator
+from .running import Server, Stop, listen, run_until_stopped, url_of
 
-DEMO_KEY = "demo-key-of-the-simulator"
+GRACE_S = 3
+"""How long requests under way may take to end when the service stops; the whole stop takes at most 5 s."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,11 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         data_dir=Path(arguments.data_dir) if arguments.data_dir else None,
     )
-    configure(settings.log_level, settings.log_format)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        if arguments.command == "demo":
-            return runner.run(_demo(settings, arguments.seed))
-        return runner.run(_serve(settings, base_urls(), "live"))
+    configure(settings.log_level, settings.log_lines())
+    if arguments.command == "demo":
+        work = partial(_demo, settings, arguments.seed)
+    else:
+        work = partial(_serve, settings, base_urls(), "live")
+    return run_until_stopped(work, _loop_factory())
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -45,61 +44,38 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-async def _demo(settings: Settings, seed: int) -> int:
+async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
     """The same service with every address pointed at a simulator of its own; its data stays apart from real data."""
+    from .simulate import pointed_at, simulator
+
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(simulator(seed))
-        entries = [e for e in catalog.load().values() if e.status in ("live", "keyed")]
-        urls = {entry.id: f"{address}/{entry.id}" for entry in entries}
-        keys = {f"{entry.auth.env.lower()}": DEMO_KEY for entry in entries if entry.auth}
+        urls, keys = pointed_at(address)
         demo = settings.model_copy(
-            update={"data_dir": settings.data_dir / "demo", "database_url": "", **keys},
+            update={
+                "data_dir": settings.data_dir / "demo",
+                "database_url": "",
+                **{name.lower(): key for name, key in keys.items()},
+            },
         )
         print(f"simulator   {address}  (faults: POST {address}/__sim__/faults)", flush=True)
-        return await _serve(demo, urls, "demo")
+        return await _serve(demo, urls, "demo", stop)
 
 
-async def _serve(settings: Settings, urls: dict[str, str], mode: str) -> int:
+async def _serve(settings: Settings, urls: dict[str, str], mode: str, stop: Stop) -> int:
     clock = SystemClock()
+    with contextlib.closing(listen(settings.host, settings.port)) as listener:
+        # Opened here and not in the server's lifespan, which would print a traceback of what is one sentence.
+        async with open_runtime(settings, base_urls=urls, mode=mode, clock=clock) as rt:
+            app = serve_app(lambda: contextlib.nullcontext(rt), clock, timeout_s=settings.request_timeout)
+            url = url_of(listener)
 
-    def opened() -> AbstractAsyncContextManager[Runtime]:
-        return open_runtime(settings, base_urls=urls, mode=mode, clock=clock)
+            def ready() -> None:
+                print(f"serving     {url}  (docs: {url}/docs)", flush=True)
 
-    app = serve_app(opened, clock, timeout_s=settings.request_timeout)
-    listener = _listen(settings.host, settings.port)
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    server = uvicorn.Server(config)
-    print(f"serving     http://{shown}:{port}  (docs: http://{shown}:{port}/docs)", flush=True)
-    await server.serve(sockets=[listener])
-    return 0 if server.started else 1
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that port 0 is known before anything is printed. Raises SettingsError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"PORT: cannot listen on {host}:{port} ({error.strerror}); choose another with --port."
-        ) from None
-    listener.set_inheritable(False)
-    return listener
-
-
-if sys.platform == "win32":  # pragma: no cover - uvloop does not exist there
-    _loop_factory = lambda: None  # noqa: E731
+            server = Server(
+                app, ready, graceful_s=GRACE_S, http=Protocol, connections=settings.max_connections
+            )
+            rt.connections = lambda: server.connected
+            await stop.serve(server, listener)
+    return 0

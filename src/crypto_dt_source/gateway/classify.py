@@ -20,7 +20,7 @@ from ..model.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from ..providers.kit import Adapter, Reply
+from ..providers.kit import Adapter, Reply, number
 
 MAX_RETRY_AFTER_S = 86_400.0
 
@@ -30,7 +30,8 @@ class Policy:
     """What an error means for the source.
 
     `retry`: once more at the same source, at once. `breaker`: counts towards the host's breaker. `cool_s`: the whole
-    metering scope rests at least this long. `shrink`: the scope's amounts are halved. `eject_s`: only the capability
+    metering scope may not be asked for this long, unless the upstream named a time. `shrink`: the scope's amounts are
+    halved. `rest_s`: this entry rests (another host of the same upstream may answer). `eject_s`: only the capability
     rests.
     """
 
@@ -38,7 +39,13 @@ class Policy:
     breaker: bool = False
     cool_s: float = 0.0
     shrink: bool = False
+    rest_s: float = 0.0
     eject_s: float = 0.0
+
+    @property
+    def blames(self) -> bool:
+        """Whether the error is the source's fault rather than the ask's."""
+        return self.breaker or max(self.cool_s, self.rest_s, self.eject_s) > 0
 
 
 POLICIES: dict[type[UpstreamError], Policy] = {
@@ -47,8 +54,8 @@ POLICIES: dict[type[UpstreamError], Policy] = {
     UpstreamBroken: Policy(breaker=True),
     UpstreamRateLimited: Policy(cool_s=10.0, shrink=True),
     UpstreamBanned: Policy(cool_s=300.0, shrink=True),
-    RegionBlocked: Policy(cool_s=6 * 3600.0),
-    KeyRefused: Policy(cool_s=3600.0),
+    RegionBlocked: Policy(rest_s=6 * 3600.0),
+    KeyRefused: Policy(rest_s=3600.0),
     PlanRequired: Policy(),
     UpstreamRejected: Policy(),
     PayloadChanged: Policy(eject_s=60.0),
@@ -68,19 +75,24 @@ def policy(error: UpstreamError) -> Policy:
 def retry_after_s(reply: Reply) -> float | None:
     """Seconds of a `Retry-After` header, as a number or a date; None when absent, unreadable or not above 0."""
     text = reply.headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (TypeError, ValueError):
+    seconds = number(text)
+    if seconds is None:
+        moment = _moment(text)
+        if moment is None:
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = moment.timestamp() - reply.received_ms / 1000
+        # Against the upstream's own clock where it tells it: ours may be off by more than the wait.
+        sent = _moment(reply.headers.get("date", ""))
+        seconds = moment - (reply.received_ms / 1000 if sent is None else sent)
     return min(seconds, MAX_RETRY_AFTER_S) if seconds > 0 else None
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of an HTTP date."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
 
 
 def refusal(reply: Reply, adapter: Adapter) -> UpstreamError | None:
@@ -95,6 +107,8 @@ def refusal(reply: Reply, adapter: Adapter) -> UpstreamError | None:
         return UpstreamBanned("banned for ignoring the rate limit", retry_after_s=wait)
     if status == 451:
         return RegionBlocked("not available in this region")
+    if 300 <= status < 400:
+        return PayloadChanged(f"redirected (status {status}); redirects are not followed")
     explained = adapter.explain(reply)
     if explained is not None:
         if explained.retry_after_s is None:
@@ -108,6 +122,8 @@ def refusal(reply: Reply, adapter: Adapter) -> UpstreamError | None:
         return RegionBlocked("refused at the upstream's edge")
     if status == 408:
         return UpstreamTimeout("the upstream gave up waiting")
+    if status == 410:
+        return PayloadChanged("the endpoint was withdrawn (status 410)")
     if status >= 500:
         return UpstreamBroken(f"status {status}", retry_after_s=wait)
     return UpstreamRejected(f"status {status}")

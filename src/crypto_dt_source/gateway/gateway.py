@@ -10,15 +10,15 @@ from typing import Protocol
 
 from ..clock import Clock
 from ..model.answer import Answer, Record
-from ..model.ask import Ask, Capability
-from ..model.errors import AllProvidersFailed, CircuitOpen, NotFound, UpstreamError
+from ..model.ask import CAPABILITY_OF, Ask, Capability
+from ..model.errors import AllProvidersFailed, CircuitOpen, NotFound, NotOffered, UpstreamError
 from ..providers import catalog
 from ..providers.catalog import Entry
 from .guard import check_base_url
 from .health import Breaker, SourceHealth
 from .limits import BudgetLine, KeptUse, Meter
-from .pool import AskFor, HedgeBudget, Race, capability_of
-from .source import Observer, Source
+from .pool import AskFor, HedgeBudget, Race, SlowLane
+from .source import Observer, Source, Terms
 from .transport import Transport
 
 
@@ -58,9 +58,10 @@ class Gateway:
         self._transport = transport
         self.policy = policy or GatewayPolicy()
         self.hedges = HedgeBudget()
-        self._last_resort: dict[str, float] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._slow_lane = SlowLane()
+        self._closing: set[asyncio.Task[Answer[Record]]] = set()
         self._meters: dict[str, Meter] = {}
+        self.saved_ms = 0
         self._breakers: dict[str, Breaker] = {}
         self.sources: dict[str, Source] = {}
         keys = keys or {}
@@ -70,8 +71,11 @@ class Gateway:
             if entry.status not in ("live", "keyed") or (entry.status == "keyed" and not key):
                 continue
             base_url = check_base_url(base_urls.get(entry.id, entry.base_url))
-            scope = entry.source if not key else f"{entry.id}:key"
-            if scope not in self._meters:
+            # An upstream counts by address, or by key where one is sent: entries on one key share its limits.
+            scope = f"{entry.source}:{entry.auth.env}" if key and entry.auth else entry.source
+            if scope in self._meters:
+                self._meters[scope].add_limits(entry.limits)
+            else:
                 self._meters[scope] = Meter(scope, entry.limits, clock)
             host = base_url.split("//", 1)[1] if entry.id in base_urls else entry.host
             self.sources[entry.id] = Source(
@@ -103,15 +107,19 @@ class Gateway:
             ) from None
 
     async def ask_one(self, provider: str, ask: Ask, *, background: bool = False) -> Answer[Record]:
-        """One provider, no failover. Raises NotFound or an UpstreamError subclass."""
+        """One provider, no failover: what rests is not asked, what is due to be probed is probed by this. Raises NotFound
+        or an UpstreamError subclass."""
         source = self.source(provider)
-        reason = source.unavailable(capability_of(ask))
-        if reason is not None:
-            raise CircuitOpen(f"not asked now: {reason}")
-        patience = self.policy.background_patience_s if background else self.policy.patience_s
-        return await source.fetch(
-            ask, timeout_s=self.policy.timeout_s, background=background, patience_s=patience
-        )
+        rest = source.resting(CAPABILITY_OF[type(ask)])
+        if rest is not None and not source.enabled:
+            raise NotOffered("switched off")
+        if rest is not None and not rest.forbidden:
+            raise CircuitOpen(f"not asked now: {rest.code}", retry_after_s=rest.wait_s)
+        return await source.fetch(ask, self._terms(background))
+
+    def _terms(self, background: bool, *, force: bool = False) -> Terms:
+        patience_s = self.policy.background_patience_s if background else self.policy.patience_s
+        return Terms(self.policy.timeout_s, patience_s, background, force=force)
 
     async def ask(
         self,
@@ -136,7 +144,7 @@ class Gateway:
             timeout_s=self.policy.timeout_s,
             patience_s=self.policy.background_patience_s if background else self.policy.patience_s,
             background=background,
-            last_resort=self._last_resort,
+            slow_lane=self._slow_lane,
             closing=self._closing,
         )
         return await race.run()
@@ -147,8 +155,12 @@ class Gateway:
         wanted: Iterable[Hashable],
         ask_for: MissingAskFor,
         key_of: Callable[[Record], Hashable | None],
+        *,
+        providers: Sequence[str] | None = None,
+        background: bool = False,
     ) -> tuple[dict[Hashable, Record], list[Answer[Record]]]:
-        """Records for many keys: each source in rank order is asked only for what is still missing.
+        """Records for many keys: each source in rank order (in that of `providers`) is asked only for what is still
+        missing.
 
         Gives what was found by key and the answers behind it; keys nobody has are absent. Raises AllProvidersFailed
         only when nothing at all was found and at least one source failed.
@@ -157,10 +169,12 @@ class Gateway:
         found: dict[Hashable, Record] = {}
         answers: list[Answer[Record]] = []
         failure: AllProvidersFailed | None = None
-        remaining = [s.entry.id for s in self.offering(capability)]
+        remaining = [s.entry.id for s in self.offering(capability)] if providers is None else [*providers]
         while missing and remaining:
             try:
-                answer = await self.ask(capability, partial(ask_for, missing=missing), providers=remaining)
+                answer = await self.ask(
+                    capability, partial(ask_for, missing=missing), providers=remaining, background=background
+                )
             except AllProvidersFailed as error:
                 failure = error
                 break
@@ -171,8 +185,10 @@ class Gateway:
                     found[key] = record
             missing -= found.keys()
             used = {t.provider for t in answer.tried}
-            remaining = [p for p in remaining if p not in used]
-        if failure is not None and not found:
+            # Another host or key of who answered knows no more.
+            family = self.sources[answer.provider].entry.source
+            remaining = [p for p in remaining if p not in used and self.sources[p].entry.source != family]
+        if failure is not None and not found and (failure.details["tried"] or not answers):
             raise failure
         return found, answers
 
@@ -180,9 +196,7 @@ class Gateway:
         """Ask once, past an open breaker: the failure's code, or None when it answered."""
         source = self.source(provider)
         try:
-            await source.fetch(
-                ask, timeout_s=self.policy.timeout_s, patience_s=self.policy.patience_s, force=True
-            )
+            await source.fetch(ask, self._terms(False, force=True))
         except UpstreamError as error:
             return error.code
         return None
@@ -191,12 +205,12 @@ class Gateway:
         """Every published limit and what is used of it."""
         return [line for meter in self._meters.values() for line in meter.lines()]
 
-    def kept_use(self) -> list[KeptUse]:
-        """Use of long windows, to be stored."""
-        return [use for meter in self._meters.values() for use in meter.kept()]
+    def kept_use(self, since_ms: int = 0) -> list[KeptUse]:
+        """Use of every limit, to be stored: what changed at or after `since_ms`."""
+        return [use for meter in self._meters.values() for use in meter.kept(since_ms)]
 
     def restore_use(self, uses: Iterable[KeptUse]) -> None:
-        """Take up the use of long windows from before a restart."""
+        """Take up what was used before a restart."""
         by_scope: dict[str, list[KeptUse]] = {}
         for use in uses:
             by_scope.setdefault(use.scope, []).append(use)
@@ -205,7 +219,10 @@ class Gateway:
                 self._meters[scope].restore(lines)
 
     async def close(self) -> None:
-        """Wait for cancelled calls to end and close the transport."""
-        if self._closing:
-            await asyncio.wait(set(self._closing))
+        """End the calls that outlived their ask and close the transport."""
+        closing = set(self._closing)
+        for task in closing:
+            task.cancel()
+        if closing:
+            await asyncio.wait(closing)
         await self._transport.close()

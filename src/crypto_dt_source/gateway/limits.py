@@ -1,35 +1,50 @@
 """One meter per metering scope (the upstream's address-wide or key-wide limit), exact over any window.
 
 A published limit is "at most `amount` in any `per_s` seconds". Requests are metered when they leave, the upstream
-meters when they arrive, so every window is kept a little longer and a little smaller than published.
+meters when they arrive, so every window is kept a little longer and a little smaller than published. People who ask
+and the timetable share a window so that neither can take all of it from the other; a quota by the day or longer is
+spread evenly over its time.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from ..clock import Clock
 from ..providers.catalog import Limit
+from .window import CLASS_SHARE, DETAIL_S, MARGIN, PEOPLE_SHARE_SPREAD, STRETCH_S, Window
 
-MARGIN = 0.9
-"""Share of a published amount that is ever used; amounts below 10 keep their number and rely on STRETCH."""
-STRETCH_S = 0.3
-"""Seconds added to every window for requests that travel at different speeds."""
-BACKGROUND_SHARE = 0.7
-"""Share of a window that scheduled work may use; the rest is for people who ask."""
-LONG_WINDOW_S = 3600
-"""Windows from here on are counted in 60 buckets instead of one entry a request, and survive a restart."""
-BUCKETS = 60
+__all__ = [
+    "CLASS_SHARE",
+    "DETAIL_S",
+    "MARGIN",
+    "PEOPLE_SHARE_SPREAD",
+    "SAVE_LAG_MS",
+    "STRETCH_S",
+    "BudgetLine",
+    "KeptUse",
+    "Meter",
+]
+
 PACED_FROM_S = 86_400
-"""Windows from here on are also spent evenly by scheduled work."""
+"""Limits from here on are spread: each day gets its even part, and each hour at most an eighth of that."""
+DAY_S, HOUR_S = 86_400, 3_600
+HOURS_OF_A_DAY = 8
 SHRINK_FLOOR = 1 / 8
 RECOVER_EVERY_S = 600.0
+SAVE_LAG_MS = 10_000
+"""Calls made this long before a kill may be missing from what was saved."""
+PROMISE_WAIT_S = 5.0
+"""Scheduled work that is told to wait no longer than this finds its room kept when it comes back."""
+PROMISE_GRACE_S = 0.5
+REST = 0
+"""`per_s` of a kept rest: the scope must not be called before `bucket_ms`."""
 
 
 class BudgetLine(NamedTuple):
-    """One published limit and what is used of it now. `bucket_ms` is None for what need not be kept over a restart."""
+    """One published limit and what is used of it now. `reset_ms` is when the oldest use leaves the window."""
 
     scope: str
     per_s: int
@@ -39,7 +54,7 @@ class BudgetLine(NamedTuple):
 
 
 class KeptUse(NamedTuple):
-    """Use of one bucket of one long window, as stored."""
+    """Use of one bucket of one window, as stored; with `per_s` 0 the end of a rest the upstream asked for."""
 
     scope: str
     per_s: int
@@ -47,70 +62,35 @@ class KeptUse(NamedTuple):
     used: int
 
 
-class _Window:
-    """At most `amount` in any `per_s` seconds, exact below an hour, in buckets above (never less than exact)."""
+class _Promise(NamedTuple):
+    weight: int
+    until: float
 
-    def __init__(self, limit: Limit, clock: Clock) -> None:
-        self.limit = limit
-        self._clock = clock
-        self.amount = max(1, int(limit.amount * MARGIN)) if limit.amount >= 10 else limit.amount
-        self.long = limit.per_s >= LONG_WINDOW_S
-        self._bucket_ms = limit.per_s * 1000 // BUCKETS if self.long else 1
-        self._span_ms = int((limit.per_s + STRETCH_S) * 1000) + (self._bucket_ms if self.long else 0)
-        self._log: deque[list[int]] = deque()
-        self.used = 0
-        self._paced_until = 0.0
 
-    def _forget(self, now_ms: int) -> None:
-        log = self._log
-        while log and log[0][0] + self._span_ms <= now_ms:
-            self.used -= log.popleft()[1]
+def _spread(limits: Iterable[Limit]) -> dict[int, tuple[Limit, int, bool]]:
+    """By window length: the limit, the share of it in use, and whether it is published or derived to spread one."""
+    found: dict[int, tuple[Limit, int, bool]] = {}
 
-    def wait_s(self, weight: int, share: float, factor: float, now_ms: int) -> float:
-        """Seconds until `weight` fits under `share` of the window; infinite when it never can."""
-        self._forget(now_ms)
-        room = max(1, int(self.amount * share * factor)) if self.amount * share >= 1 else 1
-        if weight > room:
-            # A single call heavier than the share (Binance's 80 of 6000 is not) may run alone in the window.
-            if weight > self.amount:
-                return float("inf")
-            room = weight
-        wait = 0.0
-        if self.used + weight > room:
-            excess = self.used + weight - room
-            for at_ms, count in self._log:
-                excess -= count
-                if excess <= 0:
-                    wait = (at_ms + self._span_ms - now_ms) / 1000
-                    break
-        if share < 1 and self.limit.per_s >= PACED_FROM_S:
-            wait = max(wait, self._paced_until - self._clock.monotonic())
-        return wait
+    def add(limit: Limit, amount: int, published: bool) -> None:
+        held = found.get(limit.per_s)
+        if held is not None:
+            limit = min(limit, held[0], key=lambda x: x.amount) if published and held[2] else held[0]
+            amount, published = min(amount, held[1]), published or held[2]
+        found[limit.per_s] = (limit, amount, published)
 
-    def take(self, weight: int, share: float, now_ms: int) -> None:
-        stamp = now_ms // self._bucket_ms * self._bucket_ms
-        if self._log and self._log[-1][0] == stamp:
-            self._log[-1][1] += weight
-        else:
-            self._log.append([stamp, weight])
-        self.used += weight
-        if share < 1 and self.limit.per_s >= PACED_FROM_S:
-            spacing = weight * self.limit.per_s / (self.amount * share)
-            self._paced_until = max(self._paced_until, self._clock.monotonic()) + spacing
-
-    def kept(self) -> list[tuple[int, int]]:
-        return [(entry[0], entry[1]) for entry in self._log] if self.long else []
-
-    def restore(self, bucket_ms: int, used: int) -> None:
-        if self.long and used > 0:
-            self._log.append([bucket_ms, used])
-            self._log = deque(sorted(self._log))
-            self.used += used
-
-    def line(self, scope: str, now_ms: int) -> BudgetLine:
-        self._forget(now_ms)
-        reset = self._log[0][0] + self._span_ms if self._log else now_ms
-        return BudgetLine(scope, self.limit.per_s, self.limit.amount, self.used, reset)
+    every = list(limits)
+    for limit in every:
+        usable = max(1, int(limit.amount * MARGIN)) if limit.amount >= 10 else limit.amount
+        add(limit, usable, True)
+    for limit in every:
+        if limit.per_s < PACED_FROM_S:
+            continue
+        day = max(1, found[limit.per_s][1] * DAY_S // limit.per_s)
+        if limit.per_s > DAY_S:
+            add(Limit(day, DAY_S), day, False)
+        hour = max(1, day // HOURS_OF_A_DAY)
+        add(Limit(hour, HOUR_S), hour, False)
+    return found
 
 
 class Meter:
@@ -119,10 +99,28 @@ class Meter:
     def __init__(self, scope: str, limits: Sequence[Limit], clock: Clock) -> None:
         self.scope = scope
         self._clock = clock
-        self._windows = [_Window(limit, clock) for limit in limits]
+        self._limits: tuple[Limit, ...] = ()
+        self._windows: list[Window] = []
+        self._offset_ms = clock.now_ms() - self._mono_ms()
         self._factor = 1.0
         self._factor_at = clock.monotonic()
+        self._promise: _Promise | None = None
+        self._people_last = False
         self.blocked_until = 0.0
+        self.add_limits(limits)
+
+    def _mono_ms(self) -> int:
+        # Windows run on the monotonic clock: a corrected wall clock must not give out a quota twice.
+        return round(self._clock.monotonic() * 1000)
+
+    def add_limits(self, limits: Sequence[Limit]) -> None:
+        """Another entry of the same scope brings its published limits: of two for one window the smaller counts.
+        Before the first call only."""
+        self._limits = (*self._limits, *limits)
+        self._windows = [
+            Window(limit, amount, published, self._offset_ms, spread=not published or per_s >= PACED_FROM_S)
+            for per_s, (limit, amount, published) in sorted(_spread(self._limits).items())
+        ]
 
     @property
     def factor(self) -> float:
@@ -134,19 +132,31 @@ class Meter:
             self._factor_at += steps * RECOVER_EVERY_S
         return self._factor
 
+    def wait(self, weight: int, *, background: bool = False) -> float:
+        """Seconds until `weight` would be granted, 0 for now, inf for never; nothing is counted."""
+        now = self._clock.monotonic()
+        now_ms, factor = self._mono_ms(), self.factor
+        wait = max((w.wait_s(weight, background, factor, now_ms) for w in self._windows), default=0.0)
+        promise = self._promise
+        if promise is not None and not background and now < promise.until:
+            both = weight + promise.weight
+            if any(not window.holds(both, factor) for window in self._windows):
+                wait = max(wait, promise.until - now)
+        return max(wait, self.blocked_until - now, 0.0)
+
     def take(self, weight: int, *, background: bool = False) -> float:
         """0 when `weight` is granted and counted; else seconds until it would be (inf: never)."""
-        now = self._clock.monotonic()
-        if now < self.blocked_until:
-            return self.blocked_until - now
-        now_ms = self._clock.now_ms()
-        share = BACKGROUND_SHARE if background else 1.0
-        factor = self.factor
-        wait = max((w.wait_s(weight, share, factor, now_ms) for w in self._windows), default=0.0)
+        wait = self.wait(weight, background=background)
         if wait > 0:
+            if background and self._people_last and wait <= PROMISE_WAIT_S:
+                self._promise = _Promise(weight, self._clock.monotonic() + wait + PROMISE_GRACE_S)
             return wait
+        now_ms, factor = self._mono_ms(), self.factor
         for window in self._windows:
-            window.take(weight, share, now_ms)
+            window.take(weight, background, factor, now_ms)
+        self._people_last = not background
+        if background:
+            self._promise = None
         return 0.0
 
     def cool_down(self, seconds: float, *, shrink: bool) -> None:
@@ -157,19 +167,49 @@ class Meter:
             self._factor_at = self._clock.monotonic()
 
     def lines(self) -> list[BudgetLine]:
-        now_ms = self._clock.now_ms()
-        return [window.line(self.scope, now_ms) for window in self._windows]
+        """Every published limit, the shortest window first."""
+        now_ms = self._mono_ms()
+        found = []
+        for window in self._windows:
+            if window.published:
+                used, reset = window.state(now_ms)
+                limit = window.limit
+                found.append(BudgetLine(self.scope, limit.per_s, limit.amount, used, reset + self._offset_ms))
+        return found
 
-    def kept(self) -> list[KeptUse]:
-        """What must survive a restart."""
-        return [
-            KeptUse(self.scope, window.limit.per_s, bucket_ms, used)
+    def kept(self, since_ms: int = 0) -> list[KeptUse]:
+        """What must survive a restart, of it what changed at or after `since_ms` (wall clock)."""
+        now_ms = self._mono_ms()
+        found = [
+            KeptUse(self.scope, window.limit.per_s, at_ms, used)
             for window in self._windows
-            for bucket_ms, used in window.kept()
+            for at_ms, used in window.kept(since_ms, now_ms)
         ]
+        rest = int(self.blocked_until * 1000)
+        if rest > now_ms:
+            found.append(KeptUse(self.scope, REST, rest + self._offset_ms, 1))
+        return found
 
     def restore(self, uses: Iterable[KeptUse]) -> None:
+        """Take up use from before a restart. A window of a minute or less, whose newest calls may not have been saved,
+        counts as used up to the margin if the scope was in use within it: the margin is what is granted meanwhile."""
+        now_ms = self._mono_ms()
+        newest = -inf
         for use in uses:
+            if use.per_s == REST:
+                self.blocked_until = max(self.blocked_until, (use.bucket_ms - self._offset_ms) / 1000)
+                continue
+            newest = max(newest, use.bucket_ms - self._offset_ms)
             for window in self._windows:
-                if window.limit.per_s == use.per_s:
-                    window.restore(use.bucket_ms, use.used)
+                if window.limit.per_s == use.per_s and use.per_s > DETAIL_S:
+                    window.restore(use.bucket_ms, use.used, now_ms)
+        for window in self._windows:
+            # A bucket of a window this short is kept by the minute.
+            if (
+                window.limit.per_s <= DETAIL_S
+                and newest + DETAIL_S * 1000 + SAVE_LAG_MS > now_ms - window.span_ms
+            ):
+                window.fill(now_ms)
+        spent = next((w.state(now_ms)[0] for w in self._windows if w.limit.per_s == HOUR_S), 0)
+        for window in self._windows:
+            window.resume_pace(spent, now_ms)

@@ -2,47 +2,64 @@
 
 A second source is asked when the first fails, when it is slower than its own recent p95 (a hedge, bounded by a
 budget), or when it is so slow that waiting longer would be noticed (a takeover, not bounded: the source is then
-blamed for it).
+blamed for it). A source whose budget is used up is passed over at once; only when nobody else could answer is there
+any waiting, for a budget or for the slow lane of a source that rests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..clock import Clock
 from ..model.answer import Answer, Record, Tried
-from ..model.ask import CAPABILITY_OF, Ask, Capability
+from ..model.ask import Ask, Capability
 from ..model.errors import (
     AllProvidersFailed,
+    BudgetExhausted,
     CircuitOpen,
-    DeadlineExceeded,
     NotOffered,
+    SymbolNotListed,
     UpstreamError,
     UpstreamTimeout,
 )
-from .source import Source
+from .source import Source, Terms
 
+HEDGE_AT = 1.2
+"""Times its p95 after which a source is late."""
 HEDGE_FLOOR_S = 0.03
 """No hedge before this: below it the second call costs more than it wins."""
-HEDGE_CEILING_S = 0.15
+TAKEOVER_AT = 4.0
 TAKEOVER_FLOOR_S = 0.15
 TAKEOVER_CEILING_S = 3.0
 UNKNOWN_TAKEOVER_S = 1.0
 """Takeover time of a source without enough samples."""
-HEDGE_SHARE = 0.05
-"""Hedges per call, at most, in the long run."""
-HEDGE_BURST = 5.0
-SLOW_LAST_S = 2.0
-"""A pool with every breaker open still asks its best member this often."""
+HEDGE_SHARE = 0.04
+HEDGE_BURST = 2.0
+"""Hedges per call: of any 200 calls in a row at most 10, a twentieth, are followed by one."""
+STALL_S = 0.05
+"""A timer that is this late tells of our own loop, not of the source."""
+SLOW_FIRST_S = 0.1
+SLOW_MOST_S = 5.0
+LOOK_AGAIN_S = 0.05
+
+EMPTY_ANSWERS = frozenset(
+    {Capability.CANDLES, Capability.COINS, Capability.EXCHANGES, Capability.SEARCH, Capability.QUOTES}
+)
+"""Where no record is an answer: a range without trades, a page past the end, nothing found, nothing listed. Anywhere else
+the next source is asked."""
 
 AskFor = Callable[[Source], Ask | None]
+Lane = tuple[str, Capability]
 
 
 @dataclass(slots=True)
 class HedgeBudget:
-    """Tokens: each call earns a twentieth of one, each hedge costs one."""
+    """Tokens: each call earns a twenty-fifth of one, each hedge costs one."""
 
     tokens: float = HEDGE_BURST
     calls: int = 0
@@ -62,18 +79,61 @@ class HedgeBudget:
 
 
 @dataclass(slots=True)
+class SlowLane:
+    """When a source that rests may be asked all the same, by provider and capability: at once, and then at distances
+    that double up to a few seconds until it answers."""
+
+    turns: dict[Lane, tuple[float, float]] = field(default_factory=dict)
+    asking: Counter[Lane] = field(default_factory=Counter)
+
+    def wait_s(self, lane: Lane, now: float) -> float:
+        """Seconds until the next turn."""
+        return max(0.0, self.turns.get(lane, (now, 0.0))[0] - now)
+
+    def take(self, lane: Lane, now: float) -> None:
+        """Take the next turn."""
+        at, distance = self.turns.get(lane, (now, SLOW_FIRST_S / 2))
+        distance = min(distance * 2, SLOW_MOST_S)
+        self.turns[lane] = (max(at, now) + distance, distance)
+
+    def watch(self, lane: Lane, task: asyncio.Task[Answer[Record]]) -> None:
+        """Others may wait for what this ask finds."""
+        self.asking[lane] += 1
+        task.add_done_callback(lambda _: self.asking.subtract({lane: 1}))
+
+    def leave(self, lane: Lane) -> None:
+        """The source rests no more."""
+        self.turns.pop(lane, None)
+
+
+@dataclass(slots=True)
 class _Flight:
     source: Source
+    terms: Terms
+    ask: Ask
     started: float
     hedge: bool
     hedge_at: float
     takeover_at: float
     probe: bool
+    excused: bool = False
+
+    def due(self, hedging: bool) -> float:
+        return min(self.hedge_at, self.takeover_at) if hedging else self.takeover_at
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A source that cannot be asked before `ready_at`; None when it rests and `ready_at` depends on the slow lane."""
+
+    source: Source
+    ask: Ask
+    ready_at: float | None = None
 
 
 @dataclass(slots=True)
 class Race:
-    """One ask on its way through a ranked list of sources."""
+    """One ask on its way through a ranked list of sources. `closing` takes the calls that outlive it."""
 
     sources: Sequence[Source]
     ask_for: AskFor
@@ -83,15 +143,34 @@ class Race:
     timeout_s: float
     patience_s: float
     background: bool
-    last_resort: dict[str, float]
-    closing: set[asyncio.Task[None]]
+    slow_lane: SlowLane
+    closing: set[asyncio.Task[Answer[Record]]]
     tried: list[Tried] = field(default_factory=list)
+    queue: deque[tuple[Source, Ask]] = field(default_factory=deque)
+    waiting: list[_Waiting] = field(default_factory=list)
     flights: dict[asyncio.Task[Answer[Record]], _Flight] = field(default_factory=dict)
+    empty: Answer[Record] | None = None
+    deadline: float | None = None
 
-    def _order(self) -> list[tuple[Source, Ask, bool]]:
-        """(source, ask, forced) in the order to try; those that would refuse are noted and left out."""
-        ready: list[tuple[Source, Ask, bool]] = []
-        resting: list[tuple[Source, Ask]] = []
+    async def run(self) -> Answer[Record]:
+        """The first valid answer. Raises AllProvidersFailed naming each source and why it failed."""
+        self._line_up()
+        winner: Answer[Record] | None = None
+        try:
+            while winner is None:
+                if not self.flights and not self._launch_next(hedge=False):
+                    if self.empty is not None:
+                        winner = self.empty
+                        break
+                    await self._last_hope()
+                winner = await self._step()
+        finally:
+            self._leave_rest(overtaken=winner is not None)
+        return Answer(winner.provider, winner.records, winner.received_ms, tuple(self.tried), winner.rejected)
+
+    def _line_up(self) -> None:
+        """Queue the sources that can be asked now; note the others, and until when they cannot."""
+        now = self.clock.monotonic()
         for source in self.sources:
             ask = self.ask_for(source)
             if ask is None:
@@ -101,127 +180,178 @@ class Race:
             except NotOffered as error:
                 self.tried.append(Tried(source.entry.id, error.code, 0.0))
                 continue
-            reason = source.unavailable(self.capability)
-            if reason is None:
-                ready.append((source, ask, False))
+            rest = source.resting(self.capability)
+            if rest is None:
+                self.slow_lane.leave((source.entry.id, self.capability))
+                self.queue.append((source, ask))
             else:
-                self.tried.append(Tried(source.entry.id, reason, 0.0))
-                if reason == CircuitOpen.code:
-                    resting.append((source, ask))
-        if not ready and resting:
-            source, ask = min(resting, key=lambda item: item[0].breaker.ready_at)
+                self.tried.append(Tried(source.entry.id, rest.code, 0.0))
+                self.waiting.append(_Waiting(source, ask, now + rest.wait_s if rest.forbidden else None))
+
+    def _launch_next(self, *, hedge: bool) -> bool:
+        if not self.queue:
+            return False
+        source, ask = self.queue.popleft()
+        terms = Terms(self.timeout_s, self.patience_s, self.background, at_once=True)
+        self._launch(source, ask, terms, hedge=hedge)
+        return True
+
+    def _launch(self, source: Source, ask: Ask, terms: Terms, *, hedge: bool) -> asyncio.Task[Answer[Record]]:
+        p95 = source.health.usual(self.capability, 0.95)
+        late = None if p95 is None else p95 / 1000 * source.rounds(ask)
+        # A probe of a source that just failed is never worth waiting for: the next one goes soon beside it.
+        probe = source.breaker.state == "half_open" and not source.breaker.probing
+        if probe:
+            takeover_in = HEDGE_FLOOR_S
+        elif late is None:
+            takeover_in = UNKNOWN_TAKEOVER_S
+        else:
+            takeover_in = min(max(late * TAKEOVER_AT, TAKEOVER_FLOOR_S), TAKEOVER_CEILING_S)
+        hedge_in = takeover_in if late is None else max(late * HEDGE_AT, HEDGE_FLOOR_S)
+        now = self.clock.monotonic()
+        task = asyncio.create_task(source.fetch(ask, terms))
+        self.flights[task] = _Flight(source, terms, ask, now, hedge, now + hedge_in, now + takeover_in, probe)
+        if not hedge:
+            self.budget.earn()
+        return task
+
+    def _ready_at(self, item: _Waiting) -> float:
+        """Monotonic second from which it can be asked; infinite while its probe is under way."""
+        if item.ready_at is not None:
+            return item.ready_at
+        now = self.clock.monotonic()
+        rest = item.source.resting(self.capability)
+        if item.source.breaker.probing:
+            return math.inf
+        if rest is None:
+            return now
+        if rest.forbidden:
+            return now + rest.wait_s
+        return now + min(rest.wait_s, self.slow_lane.wait_s((item.source.entry.id, self.capability), now))
+
+    async def _last_hope(self) -> None:
+        """Nobody that could be asked at once answered: launch who can be asked soonest. Raises AllProvidersFailed when
+        that is nobody, or not within patience."""
+        if self.deadline is None:
+            self.deadline = self.clock.monotonic() + self.patience_s
+        while True:
             now = self.clock.monotonic()
-            if now >= self.last_resort.get(source.entry.host, 0.0):
-                self.last_resort[source.entry.host] = now + SLOW_LAST_S
-                ready.append((source, ask, True))
-        return ready
+            soonest = min(self.waiting, key=self._ready_at, default=None)
+            ready_at = math.inf if soonest is None else self._ready_at(soonest)
+            if ready_at > now and now < self.deadline and any(map(self._found_out, self.waiting)):
+                await self.clock.sleep(LOOK_AGAIN_S)
+            elif soonest is None or ready_at > self.deadline:
+                raise self._failed()
+            elif ready_at <= now or soonest.ready_at is not None:
+                break
+            else:
+                await self.clock.sleep(ready_at - now)
+        self.waiting.remove(soonest)
+        terms = Terms(self.timeout_s, self.patience_s, self.background)
+        rest = soonest.source.resting(self.capability)
+        terms.force = rest is not None and not rest.forbidden
+        flight = self._launch(soonest.source, soonest.ask, terms, hedge=False)
+        if terms.force:
+            lane = (soonest.source.entry.id, self.capability)
+            self.slow_lane.take(lane, now)
+            self.slow_lane.watch(lane, flight)
 
-    def _launch(self, source: Source, ask: Ask, forced: bool, hedge: bool) -> None:
-        p95 = source.health.percentile(self.capability, 0.95)
-        now = asyncio.get_running_loop().time()
-        hedge_in = (
-            self.timeout_s if p95 is None else min(max(p95 / 1000 * 1.5, HEDGE_FLOOR_S), HEDGE_CEILING_S)
-        )
-        # A probe of a source that just failed is never worth waiting for: the next one goes at once beside it.
-        probe = source.breaker.state == "half_open"
-        takeover_in = (
-            HEDGE_FLOOR_S
-            if probe
-            else UNKNOWN_TAKEOVER_S
-            if p95 is None
-            else min(max(p95 / 1000 * 4, TAKEOVER_FLOOR_S), TAKEOVER_CEILING_S)
-        )
-        task = asyncio.create_task(
-            source.fetch(
-                ask,
-                timeout_s=self.timeout_s,
-                background=self.background,
-                patience_s=self.patience_s,
-                force=forced,
-            )
-        )
-        self.flights[task] = _Flight(source, now, hedge, now + hedge_in, now + takeover_in, probe)
-        self.budget.earn()
+    def _found_out(self, item: _Waiting) -> bool:
+        """Whether somebody is finding out if this source answers again."""
+        asking = self.slow_lane.asking[item.source.entry.id, self.capability] > 0
+        return item.ready_at is None and (asking or item.source.breaker.probing)
 
-    async def run(self) -> Answer[Record]:
-        """The first valid answer. Raises AllProvidersFailed naming each source and why it failed."""
-        queue = self._order()
-        if not queue:
-            raise self._failed()
-        try:
-            self._launch(*queue.pop(0), hedge=False)
-            while self.flights:
-                answer = await self._step(queue)
-                if answer is not None:
-                    return answer
-                if not self.flights and queue:
-                    self._launch(*queue.pop(0), hedge=False)
-            raise self._failed()
-        finally:
-            self._cancel_rest()
-
-    async def _step(self, queue: list[tuple[Source, Ask, bool]]) -> Answer[Record] | None:
-        loop_now = asyncio.get_running_loop().time()
+    async def _step(self) -> Answer[Record] | None:
+        """Wait for a flight to end or for the newest to be late; the winning answer, if that is what ended."""
         newest = list(self.flights.values())[-1]
-        budgeted = self.budget.tokens >= 1 and not self.background
-        due = (
-            (min(newest.hedge_at, newest.takeover_at) if budgeted else newest.takeover_at) if queue else None
-        )
-        wait = None if due is None else max(0.0, due - loop_now)
-        done, _ = await asyncio.wait(self.flights, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            takeover = asyncio.get_running_loop().time() >= newest.takeover_at
-            if takeover:
-                self.budget.takeovers += 1
-            if takeover or self.budget.spend():
-                self._launch(*queue.pop(0), hedge=not takeover)
-            return None
-        winner: Answer[Record] | None = None
-        for task in done:
-            flight = self.flights.pop(task)
-            elapsed_ms = (asyncio.get_running_loop().time() - flight.started) * 1000
-            try:
-                answer = task.result()
-            except UpstreamError as error:
-                self.tried.append(Tried(flight.source.entry.id, error.code, elapsed_ms, flight.hedge))
-                continue
-            self.tried.append(Tried(flight.source.entry.id, None, elapsed_ms, flight.hedge))
-            winner = winner or answer
-        if winner is None:
-            return None
-        return Answer(winner.provider, winner.records, winner.received_ms, tuple(self.tried), winner.rejected)
+        hedging = self.budget.tokens >= 1 and not self.background
+        due = newest.due(hedging) if self.queue else None
+        watched: set[asyncio.Task[Any]] = set(self.flights)
+        alarm: asyncio.Task[None] | None = None
+        if due is not None:
+            alarm = asyncio.create_task(self.clock.sleep(max(0.0, due - self.clock.monotonic())))
+            watched.add(alarm)
+        try:
+            done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+        ended = [task for task in self.flights if task in done]
+        if not ended and due is not None:
+            self._late(newest, due)
+        winners = [answer for answer in map(self._land, ended) if answer is not None]
+        return winners[0] if winners else None
 
-    def _cancel_rest(self) -> None:
+    def _late(self, newest: _Flight, due: float) -> None:
+        """Launch the next source beside the newest flight, as a takeover or from the hedge budget."""
+        now = self.clock.monotonic()
+        if now - due > STALL_S and not newest.excused:
+            newest.excused = True
+            for flight in self.flights.values():
+                flight.hedge_at += now - due + HEDGE_FLOOR_S
+                flight.takeover_at += now - due + HEDGE_FLOOR_S
+        elif now >= newest.takeover_at:
+            self.budget.takeovers += 1
+            self._launch_next(hedge=False)
+        elif self.budget.spend():
+            self._launch_next(hedge=True)
+
+    def _land(self, task: asyncio.Task[Answer[Record]]) -> Answer[Record] | None:
+        """Note how a flight ended. One that failed is replaced at once, whoever else is still under way."""
+        flight = self.flights.pop(task)
+        now = self.clock.monotonic()
+        failure: str | None = None
+        answer: Answer[Record] | None = None
+        try:
+            answer = task.result()
+        except UpstreamError as error:
+            failure = error.code
+            if isinstance(error, BudgetExhausted) and flight.terms.at_once:
+                wait_s = math.inf if error.retry_after_s is None else error.retry_after_s
+                self.waiting.append(_Waiting(flight.source, flight.ask, now + wait_s))
+            elif isinstance(error, CircuitOpen):
+                self.waiting.append(_Waiting(flight.source, flight.ask))
+        if answer is not None and not answer.records and self.capability not in EMPTY_ANSWERS:
+            failure = SymbolNotListed.code
+            self.empty = self.empty or answer
+            answer = None
+        self.tried.append(Tried(flight.source.entry.id, failure, (now - flight.started) * 1000, flight.hedge))
+        if answer is None:
+            self._launch_next(hedge=flight.hedge)
+        return answer
+
+    def _leave_rest(self, *, overtaken: bool) -> None:
         """Cancel what is still under way; a source that lost by more than its takeover time is blamed for it.
 
         A probe runs on to its own end: only its outcome can close the breaker.
         """
-        now = asyncio.get_running_loop().time()
+        now = self.clock.monotonic()
         for task, flight in self.flights.items():
             if not flight.probe:
+                if overtaken and now >= flight.takeover_at:
+                    flight.terms.overtaken = True
+                    elapsed_ms = (now - flight.started) * 1000
+                    self.tried.append(
+                        Tried(flight.source.entry.id, UpstreamTimeout.code, elapsed_ms, flight.hedge)
+                    )
                 task.cancel()
-            if now >= flight.takeover_at and not flight.probe:
-                flight.source.blame(UpstreamTimeout("another source had to take over"), self.capability)
-            closer = asyncio.create_task(_swallow(task))
-            self.closing.add(closer)
-            closer.add_done_callback(self.closing.discard)
+            self.closing.add(task)
+            task.add_done_callback(self.closing.discard)
+            task.add_done_callback(_forget)
         self.flights.clear()
 
-    def _failed(self) -> AllProvidersFailed | DeadlineExceeded:
+    def _failed(self) -> AllProvidersFailed:
         names = ", ".join(sorted({t.provider for t in self.tried})) or "none is configured"
+        ready_at = min(map(self._ready_at, self.waiting), default=math.inf)
+        wait_s = ready_at - self.clock.monotonic()
         return AllProvidersFailed(
             f"No source could answer ({names}).",
             details={"tried": [{"provider": t.provider, "failure": t.failure} for t in self.tried]},
+            retry_after=max(1, math.ceil(wait_s)) if math.isfinite(wait_s) else None,
         )
 
 
-async def _swallow(task: asyncio.Task[Answer[Record]]) -> None:
-    """Wait for a cancelled task so that nothing outlives the gateway; its outcome was already decided."""
-    await asyncio.wait({task})
+def _forget(task: asyncio.Task[Answer[Record]]) -> None:
+    """Its outcome was decided before it ended."""
     if not task.cancelled():
         task.exception()
-
-
-def capability_of(ask: Ask) -> Capability:
-    """The capability an ask belongs to."""
-    return CAPABILITY_OF[type(ask)]

@@ -3,36 +3,102 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from ..clock import Clock
 from ..model.answer import Answer, Record
 from ..model.ask import CAPABILITY_OF, Ask, CandlesAsk, Capability, QuotesAsk
 from ..model.errors import (
+    BodyTooLarge,
     BudgetExhausted,
     CircuitOpen,
     NotOffered,
+    PayloadChanged,
     SymbolNotListed,
+    UpstreamBroken,
     UpstreamError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
 )
 from ..model.normal import violation
 from ..providers.catalog import Entry
 from ..providers.kit import Adapter, Endpoint, Reply, Request
+from ..telemetry import logger
 from .classify import policy, refusal
-from .health import Breaker, SourceHealth
+from .health import LONGEST_REST_S, Breaker, SourceHealth
 from .limits import Meter
 from .transport import Transport
 
+log = logger("gateway")
 THREAD_FROM_BYTES = 256 * 1024
 """Bodies from here on are parsed in a thread: above this, parsing would hold the loop for milliseconds."""
-MAX_PAGES = 20
 PER_PAIR_CONCURRENCY = 8
 REJECTED_KEPT = 20
-COOL_DEFAULT_S = 30.0
+PAGE_PATIENCE_S = 3.0
+"""Least wait for the budget of each page after the first: the pages before it are spent already, and an upstream of one
+call a second would never give a second one."""
+REJECTED_NAME = 200
+"""Characters of a rejected record's name and reason: what it was rejected for may be its length."""
+ASKED_TO_WAIT_SLACK_S = 1.0
+"""Added to a wait the upstream names in whole seconds."""
+ADAPTER_BUGS = (
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    NameError,
+    AssertionError,
+    RuntimeError,
+    StopIteration,
+    OSError,
+    msgspec.MsgspecError,
+)
+"""What code that reads a foreign body raises when the body is none it was written for. AssertionError: how parsers of
+the standard library refuse input. RuntimeError: recursion too deep, and an iterator that ended inside a generator.
+OSError: a time the platform cannot represent; nothing else in an adapter touches the system. MemoryError is not among
+them: it says nothing of the body, and going on as if it did would hide it."""
 
 Observer = Callable[[str, Capability, float, str | None, int | None], None]
-"""Told of every upstream call: provider, capability, elapsed ms, failure code or None, HTTP status or None."""
+"""Told of every upstream call with a verdict: provider, capability, elapsed ms, failure code or None, HTTP status or
+None. A call that was cancelled because another source had answered first has none."""
+
+
+class Rest(NamedTuple):
+    """Why a source is not asked now. `wait_s`: seconds until it is; `forbidden`: the upstream itself said not to."""
+
+    code: str
+    wait_s: float
+    forbidden: bool
+
+
+@dataclass(slots=True)
+class Terms:
+    """How one ask is made. Seconds: `timeout_s` for one call, `patience_s` for the budget to allow it. `at_once`: the
+    first call does not wait for the budget. `force` passes an open breaker (the last member of a pool is slowed, never
+    shut out). Whoever cancels the ask because the source was too slow sets `overtaken` before."""
+
+    timeout_s: float
+    patience_s: float = 0.0
+    background: bool = False
+    at_once: bool = False
+    force: bool = False
+    overtaken: bool = False
+
+
+class _Page(NamedTuple):
+    """One call's outcome: the reply, its records in normal form, how many were not, and the first of their names."""
+
+    reply: Reply
+    records: list[Record]
+    rejected: list[str]
+    rejected_count: int
 
 
 @dataclass(slots=True)
@@ -54,144 +120,201 @@ class Source:
     def endpoint(self, ask: Ask) -> Endpoint:
         """The endpoint that serves `ask`. Raises NotOffered."""
         capability = CAPABILITY_OF[type(ask)]
-        if capability not in self.entry.offers:
+        endpoint = self.adapter.endpoints.get(capability)
+        if endpoint is None or capability not in self.entry.offers:
             raise NotOffered(f"does not offer {capability.value}")
-        endpoint = self.adapter.endpoints[capability]
         if isinstance(ask, CandlesAsk) and ask.interval not in endpoint.intervals:
             raise NotOffered(f"has no {ask.interval} candles")
         return endpoint
 
-    def unavailable(self, capability: Capability) -> str | None:
-        """Why a call would be refused before it is sent (an error code), or None."""
+    def resting(self, capability: Capability) -> Rest | None:
+        """Why a call would be refused before it is sent, or None."""
         if not self.enabled:
-            return "disabled"
+            return Rest(NotOffered.code, math.inf, True)
         now = self.clock.monotonic()
-        if self.breaker.state == "open":
-            return CircuitOpen.code
-        if self.health.ejected(capability, now):
-            return "ejected"
         if now < self.meter.blocked_until:
-            return "cooling_down"
-        return None
+            return Rest(UpstreamRateLimited.code, self.meter.blocked_until - now, True)
+        if self.breaker.state == "open":
+            return Rest(CircuitOpen.code, self.breaker.ready_at - now, False)
+        ejection = self.health.ejection(capability, now)
+        return None if ejection is None else Rest(ejection.code, ejection.until - now, False)
 
-    async def fetch(
-        self,
-        ask: Ask,
-        *,
-        timeout_s: float,
-        background: bool = False,
-        patience_s: float = 0.0,
-        force: bool = False,
-    ) -> Answer[Record]:
-        """The records of one ask. `patience_s`: how long to wait for the budget before giving up; `force` passes an
-        open breaker (the last member of a pool is slowed, never shut out).
+    def rounds(self, ask: Ask) -> int:
+        """Calls one after the other that an ask takes, pages aside."""
+        if isinstance(ask, QuotesAsk) and self.endpoint(ask).per_pair:
+            return max(1, math.ceil(len(ask.pairs) / PER_PAIR_CONCURRENCY))
+        return 1
 
-        Raises an UpstreamError subclass, nothing else.
-        """
+    async def fetch(self, ask: Ask, terms: Terms) -> Answer[Record]:
+        """The records of one ask. Raises an UpstreamError subclass, nothing else."""
         endpoint = self.endpoint(ask)
         if isinstance(ask, QuotesAsk) and endpoint.per_pair:
-            return await self._per_pair(ask, endpoint, timeout_s, background, patience_s, force)
-        records, rejected, received = [], [], self.clock.now_ms()
-        request: Request | None = endpoint.request(ask)
-        for _ in range(MAX_PAGES):
-            if request is None:
-                break
-            reply = await self._call(ask, request, endpoint, timeout_s, background, patience_s, force)
-            page, page_rejected = await self._parse(endpoint, reply, ask)
-            records.extend(page)
-            rejected.extend(page_rejected)
-            received = reply.received_ms
-            request = endpoint.next(reply, ask, request) if endpoint.next else None
-        return Answer(self.entry.id, tuple(records), received, rejected=tuple(rejected[:REJECTED_KEPT]))
+            return await self._per_pair(ask, endpoint, terms)
+        pages: list[_Page] = []
+        request: Request | None = self._request(endpoint, ask)
+        while request is not None and len(pages) < self.entry.offers[CAPABILITY_OF[type(ask)]].page_limit:
+            if pages:
+                patience = max(terms.patience_s, PAGE_PATIENCE_S)
+            else:
+                patience = 0.0 if terms.at_once else terms.patience_s
+            page = await self._call(ask, request, endpoint, terms, patience)
+            pages.append(page)
+            request = self._next(endpoint, page.reply, ask, request)
+        return self._answer(pages)
 
-    async def _per_pair(
-        self,
-        ask: QuotesAsk,
-        endpoint: Endpoint,
-        timeout_s: float,
-        background: bool,
-        patience_s: float,
-        force: bool,
-    ) -> Answer[Record]:
+    async def _per_pair(self, ask: QuotesAsk, endpoint: Endpoint, terms: Terms) -> Answer[Record]:
         """One call a pair. A pair the venue does not list is left out; the ask fails only if nothing came."""
         if not ask.pairs:
             raise NotOffered("answers one pair a call; name the pairs")
         gate = asyncio.Semaphore(PER_PAIR_CONCURRENCY)
 
-        async def one(single: QuotesAsk) -> tuple[list[Record], list[str], int] | UpstreamError:
+        async def one(single: QuotesAsk, patience_s: float) -> _Page | UpstreamError:
             async with gate:
                 try:
-                    reply = await self._call(
-                        single, endpoint.request(single), endpoint, timeout_s, background, patience_s, force
-                    )
-                    page, rejected = await self._parse(endpoint, reply, single)
-                    return page, rejected, reply.received_ms
+                    request = self._request(endpoint, single)
+                    return await self._call(single, request, endpoint, terms, patience_s)
                 except UpstreamError as error:
                     return error
 
-        parts = await asyncio.gather(*(one(QuotesAsk(pairs=(pair,))) for pair in ask.pairs))
-        records: list[Record] = []
-        rejected: list[str] = []
-        errors: list[UpstreamError] = []
-        received = self.clock.now_ms()
-        for part in parts:
-            if isinstance(part, UpstreamError):
-                errors.append(part)
-            else:
-                records.extend(part[0])
-                rejected.extend(part[1])
-        if not records and errors:
+        singles = [QuotesAsk(pairs=(pair,)) for pair in ask.pairs]
+        parts: list[_Page | UpstreamError] = []
+        if terms.at_once or self.breaker.state != "closed":
+            # One goes ahead: where it may be the breaker's probe, or may not wait, what stops it stops all.
+            parts.append(await one(singles.pop(0), 0.0 if terms.at_once else terms.patience_s))
+        if not parts or isinstance(parts[0], (_Page, UpstreamRejected)):
+            parts += await asyncio.gather(*(one(single, terms.patience_s) for single in singles))
+        pages = [part for part in parts if isinstance(part, _Page)]
+        errors = [part for part in parts if isinstance(part, UpstreamError)]
+        if errors and not any(page.records for page in pages):
             raise next((e for e in errors if not isinstance(e, SymbolNotListed)), errors[0])
-        return Answer(self.entry.id, tuple(records), received, rejected=tuple(rejected[:REJECTED_KEPT]))
+        return self._answer(pages)
 
-    async def _budget(self, weight: int, background: bool, patience_s: float) -> None:
+    def _answer(self, pages: list[_Page]) -> Answer[Record]:
+        records = tuple(record for page in pages for record in page.records)
+        rejected = tuple(name for page in pages for name in page.rejected)
+        received_ms = max((page.reply.received_ms for page in pages), default=self.clock.now_ms())
+        return Answer(self.entry.id, records, received_ms, rejected=rejected[:REJECTED_KEPT])
+
+    def _request(self, endpoint: Endpoint, ask: Ask) -> Request:
+        try:
+            return endpoint.request(ask)
+        except ADAPTER_BUGS as error:
+            log.exception("adapter cannot build a request", provider=self.entry.id)
+            raise UpstreamRejected(f"the request could not be built: {type(error).__name__}") from None
+
+    def _next(self, endpoint: Endpoint, reply: Reply, ask: Ask, previous: Request) -> Request | None:
+        if endpoint.next is None:
+            return None
+        try:
+            return endpoint.next(reply, ask, previous)
+        except ADAPTER_BUGS as error:
+            log.exception("adapter cannot find the next page", provider=self.entry.id)
+            raise PayloadChanged(f"the next page could not be read: {type(error).__name__}") from None
+
+    async def _call(
+        self, ask: Ask, request: Request, endpoint: Endpoint, terms: Terms, patience_s: float
+    ) -> _Page:
+        """One call, and once more at once when its error's policy says so."""
+        failed: UpstreamError | None = None
+        while True:
+            try:
+                ticket = await self._leave(request.weight, terms, patience_s)
+            except (BudgetExhausted, CircuitOpen) as refused:
+                raise failed or refused from None
+            try:
+                return await self._attempt(ask, request, endpoint, terms, ticket)
+            except UpstreamError as error:
+                if failed is not None or not policy(error).retry:
+                    raise
+                failed = error
+                patience_s = 0.0
+
+    async def _leave(self, weight: int, terms: Terms, patience_s: float) -> int:
+        """Wait for the budget; the breaker's ticket. Nothing is charged for a call that does not go."""
         waited = 0.0
-        while (wait := self.meter.take(weight, background=background)) > 0:
+        while True:
+            if not (terms.force or self.breaker.admits()):
+                raise CircuitOpen("the host failed recently and rests")
+            wait = self.meter.wait(weight, background=terms.background)
+            if waited + wait <= patience_s:
+                wait = self.meter.take(weight, background=terms.background)
+            if wait <= 0:
+                ticket = self.breaker.admit(force=terms.force)
+                if ticket is not None:
+                    return ticket
             if waited + wait > patience_s:
-                raise BudgetExhausted("the published limit is used up for now", retry_after_s=wait)
+                raise BudgetExhausted(
+                    "the published limit is used up for now",
+                    retry_after_s=wait if math.isfinite(wait) else None,
+                )
             await self.clock.sleep(wait)
             waited += wait
 
-    async def _call(
-        self,
-        ask: Ask,
-        request: Request,
-        endpoint: Endpoint,
-        timeout_s: float,
-        background: bool,
-        patience_s: float,
-        force: bool,
-    ) -> Reply:
+    async def _attempt(
+        self, ask: Ask, request: Request, endpoint: Endpoint, terms: Terms, ticket: int
+    ) -> _Page:
         capability = CAPABILITY_OF[type(ask)]
-        for attempt in (0, 1):
-            await self._budget(request.weight, background, patience_s)
-            if not self.breaker.admit() and not force:
-                raise CircuitOpen("the host failed recently and rests")
-            started = self.clock.monotonic()
-            status: int | None = None
-            try:
-                reply = await self._send(request, timeout_s)
-                status = reply.status
-                error = refusal(reply, self.adapter)
-            except UpstreamError as raised:
-                error = raised
-            except asyncio.CancelledError:
-                self.breaker.release()
-                raise
+        started = self.clock.monotonic()
+        elapsed_ms: float | None = None
+        status: int | None = None
+        try:
+            reply = await self._send(request, terms.timeout_s)
             elapsed_ms = (self.clock.monotonic() - started) * 1000
-            if error is None:
-                return self._answered(reply, capability, elapsed_ms)
-            self.observer(self.entry.id, capability, elapsed_ms, error.code, status)
-            self.blame(error, capability)
-            if not policy(error).retry or attempt:
-                raise error
-        raise AssertionError("unreachable")
+            status = reply.status
+            page = await self._read(endpoint, reply, ask)
+            self._succeeded(capability, ticket, elapsed_ms, status)
+            return page
+        except UpstreamError as error:
+            elapsed_ms = elapsed_ms or (self.clock.monotonic() - started) * 1000
+            self._failed(error, capability, ticket, elapsed_ms, status)
+            raise
+        except asyncio.CancelledError:
+            if terms.overtaken and status is None:
+                slow = UpstreamTimeout("another source had to take over")
+                self._failed(slow, capability, ticket, (self.clock.monotonic() - started) * 1000, None)
+            raise
+        finally:
+            self.breaker.release(ticket)
 
-    def _answered(self, reply: Reply, capability: Capability, elapsed_ms: float) -> Reply:
-        self.breaker.success()
-        self.health.succeeded(capability, elapsed_ms, self.clock.now_ms())
-        self.observer(self.entry.id, capability, elapsed_ms, None, reply.status)
-        return reply
+    def _succeeded(self, capability: Capability, ticket: int, elapsed_ms: float, status: int) -> None:
+        usual_ms = None if self.breaker.is_probe(ticket) else elapsed_ms
+        self.breaker.success(ticket)
+        self.health.succeeded(capability, usual_ms, self.clock.now_ms())
+        self.observer(self.entry.id, capability, elapsed_ms, None, status)
+
+    def _failed(
+        self, error: UpstreamError, capability: Capability, ticket: int, elapsed_ms: float, status: int | None
+    ) -> None:
+        """Carry out the policy of a failure."""
+        rule = policy(error)
+        now = self.clock.monotonic()
+        self.observer(self.entry.id, capability, elapsed_ms, error.code, status)
+        self.health.failed(error.code, self.clock.now_ms(), counts=rule.blames)
+        if rule.breaker:
+            self.breaker.failure(ticket)
+        elif status is not None or isinstance(error, BodyTooLarge):
+            # Whatever it says, the host answers.
+            self.breaker.success(ticket)
+        if rule.cool_s:
+            # Calls under way together are refused together: that is one offence, not one each.
+            first = now >= self.meter.blocked_until
+            named = error.retry_after_s
+            seconds = rule.cool_s if named is None else named + ASKED_TO_WAIT_SLACK_S
+            self.meter.cool_down(seconds, shrink=rule.shrink and first)
+        rest_s = rule.rest_s
+        if isinstance(error, UpstreamBroken) and error.retry_after_s is not None:
+            rest_s = min(error.retry_after_s, LONGEST_REST_S)
+        ejected = rest_s > 0 and self.health.eject(None, error.code, rest_s, now)
+        if rule.eject_s:
+            ejected |= self.health.eject(capability, error.code, rule.eject_s, now)
+        if ejected:
+            log.warning(
+                "source rests",
+                provider=self.entry.id,
+                capability=capability.value,
+                code=error.code,
+                reason=error.message,
+            )
 
     async def _send(self, request: Request, timeout_s: float) -> Reply:
         headers: dict[str, str] = {}
@@ -206,43 +329,39 @@ class Source:
                 headers[auth.name] = auth.prefix + self.key
         return await self.transport.send(self.entry.id, self.base_url, request, headers, timeout_s)
 
-    async def _parse(self, endpoint: Endpoint, reply: Reply, ask: Ask) -> tuple[list[Record], list[str]]:
+    async def _read(self, endpoint: Endpoint, reply: Reply, ask: Ask) -> _Page:
+        """Raises what the reply stands for: its status, the error in its body, or PayloadChanged for a body that cannot
+        be read or has nothing in normal form."""
         try:
+            error = refusal(reply, self.adapter)
+            if error is not None:
+                raise error
             if len(reply.body) >= THREAD_FROM_BYTES:
-                return await asyncio.to_thread(_records, endpoint, reply, ask)
-            return _records(endpoint, reply, ask)
-        except UpstreamError as error:
-            capability = CAPABILITY_OF[type(ask)]
-            self.observer(self.entry.id, capability, 0.0, error.code, reply.status)
-            self.blame(error, capability)
-            raise
-
-    def blame(self, error: UpstreamError, capability: Capability) -> None:
-        """Carry out the policy of a failure."""
-        rule = policy(error)
-        counts = rule.breaker or rule.cool_s > 0 or rule.eject_s > 0
-        self.health.failed(error.code, self.clock.now_ms(), counts=counts)
-        if rule.breaker:
-            self.breaker.failure()
-        else:
-            self.breaker.release()
-        if rule.cool_s:
-            self.meter.cool_down(max(error.retry_after_s or 0.0, rule.cool_s), shrink=rule.shrink)
-        if rule.eject_s:
-            self.health.eject(capability, rule.eject_s, self.clock.monotonic())
+                page = await asyncio.to_thread(_page, endpoint, reply, ask)
+            else:
+                page = _page(endpoint, reply, ask)
+        except ADAPTER_BUGS as bug:
+            log.exception("adapter cannot read a body", provider=self.entry.id)
+            raise PayloadChanged(f"the adapter could not read the body: {type(bug).__name__}") from None
+        self.health.quarantined(page.rejected_count, page.rejected)
+        if page.rejected and not page.records:
+            raise PayloadChanged(f"no record is in normal form ({page.rejected[0]})")
+        return page
 
 
-def _records(endpoint: Endpoint, reply: Reply, ask: Ask) -> tuple[list[Record], list[str]]:
-    """Parsed records in normal form, and a name for each one that is not."""
+def _page(endpoint: Endpoint, reply: Reply, ask: Ask) -> _Page:
     kept: list[Record] = []
     rejected: list[str] = []
+    count = 0
     for record in endpoint.parse(reply, ask):
-        reason = violation(record)
+        reason = violation(record, reply.received_ms)
         if reason is None:
             kept.append(record)
-        elif len(rejected) < REJECTED_KEPT:
+            continue
+        count += 1
+        if len(rejected) < REJECTED_KEPT:
             name = (
                 getattr(record, "symbol", None) or getattr(record, "native_id", None) or type(record).__name__
             )
-            rejected.append(f"{name}: {reason}")
-    return kept, rejected
+            rejected.append(f"{name:.{REJECTED_NAME // 2}}: {reason}"[:REJECTED_NAME])
+    return _Page(reply, kept, rejected, count)

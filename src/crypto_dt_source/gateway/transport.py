@@ -36,17 +36,21 @@ class Transport(Protocol):
 class HttpTransport:
     """The real one, on aiohttp. `close` must be called; it ends idle connections too."""
 
-    def __init__(self, clock: Clock, *, per_host: int = 16, total: int = 200) -> None:
+    def __init__(self, clock: Clock, *, per_provider: int = 32) -> None:
+        """`per_provider`: calls under way to one provider at most; more wait, and no provider can use up what the
+        others need."""
         self._clock = clock
-        self._per_host = per_host
-        self._total = total
+        self._per_provider = per_provider
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise UpstreamUnreachable("the service is stopping")
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=self._total, limit_per_host=self._per_host, ttl_dns_cache=300
-            )
+            # Limited by provider above: the connector would count by address, and a local gateway has one for all.
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -59,17 +63,20 @@ class HttpTransport:
         self, provider: str, base_url: str, request: Request, headers: Mapping[str, str], timeout_s: float
     ) -> Reply:
         """See :class:`Transport`. Redirects are not followed: a 3xx comes back as it is."""
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
-        url = yarl.URL(base_url + request.target(), encoded=True)
+        slot = self._slots.setdefault(provider, asyncio.Semaphore(self._per_provider))
         try:
-            async with self._open().request(
-                request.method,
-                url,
-                headers={**dict(request.headers), **headers},
-                data=request.body,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
+            async with (
+                asyncio.timeout(timeout_s),
+                slot,
+                self._open().request(
+                    request.method,
+                    yarl.URL(base_url + request.target(), encoded=True),
+                    headers={**dict(request.headers), **headers},
+                    data=request.body,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+                    allow_redirects=False,
+                ) as response,
+            ):
                 body = await _read(response)
                 kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
                 return Reply(provider, response.status, body, self._clock.now_ms(), kept)
@@ -80,15 +87,13 @@ class HttpTransport:
             raise UpstreamUnreachable(f"the connection failed: {type(error).__name__}") from None
 
     async def close(self) -> None:
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
-            # aiohttp closes transports on the next turns of the loop
-            await asyncio.gather(*(_turn() for _ in range(3)))
-
-
-async def _turn() -> None:
-    await asyncio.get_running_loop().run_in_executor(None, int)
+            for _ in range(3):
+                # aiohttp closes its sockets on the next turns of the loop.
+                await self._clock.sleep(0)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..model.ask import Capability
-from ..services import backfill, collect
+from ..providers.catalog import DEFAULT_POLL_S, Entry
+from ..services import asset_lists, backfill, collect, market, on_demand
 from ..services.runtime import Runtime
 
 Run = Callable[[Runtime], Awaitable[int]]
@@ -25,12 +26,15 @@ class Job:
 
 
 JOBS: tuple[Job, ...] = (
-    Job("global_market", 300, collect.global_market, first_s=2),
-    Job("trending", 600, collect.trending, first_s=4),
+    Job("global_market", market.GLOBAL_EVERY_S, collect.global_market, first_s=2),
+    Job("trending", market.TRENDING_EVERY_S, collect.trending, first_s=4),
     Job("store_prices", 300, collect.store_prices, first_s=10),
-    Job("accounts", 60, collect.store_accounts, first_s=30),
-    Job("backfill", 900, backfill.round_of_top, first_s=20, deadline_s=6 * 3600),
-    Job("clean_up", 86_400, collect.clean_up, first_s=3600, deadline_s=3600),
+    Job("accounts", 10, collect.store_accounts, first_s=10),
+    Job("budgets", 5, collect.store_budgets, first_s=5),
+    Job("backfill", 300, backfill.round_of_top, first_s=20, deadline_s=6 * 3600),
+    Job("asset_lists", asset_lists.LOOK_EVERY_S, asset_lists.fetch, first_s=120, deadline_s=900),
+    Job("renew_asked", 300, on_demand.renew_asked, first_s=60),
+    Job("clean_up", 86_400, collect.clean_up, first_s=300, deadline_s=3600),
 )
 """What runs besides the polls below."""
 
@@ -44,7 +48,7 @@ def polls(rt: Runtime) -> list[Job]:
         entry = source.entry
         if entry.kind != "venue":
             continue
-        every = float(max(entry.poll_s, rt.limits.collect_interval_s))
+        every = every_s(rt, entry)
         name = entry.id
         twin = entry.source in seen
         seen.add(entry.source)
@@ -69,13 +73,19 @@ def polls(rt: Runtime) -> list[Job]:
     return jobs
 
 
+def every_s(rt: Runtime, entry: Entry) -> float:
+    """Seconds between two polls of a venue: the operator's interval, or the entry's own where that is slower than
+    usual."""
+    own = entry.poll_s if entry.poll_s > DEFAULT_POLL_S else 0
+    return float(max(own, rt.limits.collect_interval_s))
+
+
 def _covered(rt: Runtime, provider: str) -> bool:
     """Whether another host of the same venue delivered quotes lately."""
     entry = rt.gateway.sources[provider].entry
     now = rt.clock.now_ms()
     return any(
-        now - rt.board.polled.get(other.entry.id, 0)
-        < 2 * max(entry.poll_s, rt.limits.collect_interval_s) * 1000
+        now - rt.board.polled.get(other.entry.id, 0) < 2 * every_s(rt, entry) * 1000
         for other in rt.gateway.sources.values()
         if other.entry.source == entry.source and other.entry.id != provider
     )

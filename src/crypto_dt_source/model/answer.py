@@ -10,6 +10,7 @@ from .book import OrderBook, Trade
 from .candle import Candle
 from .market import Category, CoinDetail, CoinMarket, ExchangeInfo, GlobalMarket, SearchHit, TrendingCoin
 from .quote import Quote
+from .unreadable import Unreadable
 
 Record = (
     Quote
@@ -25,6 +26,7 @@ Record = (
     | CoinDetail
     | SearchHit
     | ExchangeInfo
+    | Unreadable
 )
 R = TypeVar("R")
 

@@ -29,6 +29,11 @@ class CdtsError(Exception):
         self.details: dict[str, Any] = dict(details or {})
         self.retry_after = retry_after
 
+    @property
+    def public(self) -> str:
+        """The sentence a client is shown: `message`, except where that is for the log alone."""
+        return self.message
+
 
 class BadRequest(CdtsError):
     """The request cannot be read at all (broken encoding, body that is not JSON)."""
@@ -107,7 +112,7 @@ class RateLimited(CdtsError):
 
 
 class NoDataYet(CdtsError):
-    """The service has never had this from any upstream. It does not guess."""
+    """The service does not have this from any upstream, or may not ask for it just now. It does not guess."""
 
     code = "no_data_yet"
     status = 503
@@ -117,6 +122,24 @@ class AllProvidersFailed(CdtsError):
     """Every source was tried; `details.tried` names each with the code of its failure."""
 
     code = "all_providers_failed"
+    status = 503
+
+
+class StoreUnavailable(CdtsError):
+    """The database cannot be read or written now; what is in memory is still answered."""
+
+    code = "store_unavailable"
+    status = 503
+
+    @property
+    def public(self) -> str:
+        return "The database cannot be used right now; the log has the reason."
+
+
+class Overloaded(CdtsError):
+    """More connections are open than the service takes (`MAX_CONNECTIONS`)."""
+
+    code = "overloaded"
     status = 503
 
 

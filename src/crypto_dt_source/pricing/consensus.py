@@ -68,7 +68,7 @@ def consensus(
     fresh.sort()
     weights = _weigh(fresh, policy)
     centre = quantile([row[0] for row in fresh], weights, 0.5, lower=True)
-    kept = _agreeing(fresh, centre, at_ms, neighbours, policy)
+    kept = _agreeing(asset, fresh, centre, at_ms, neighbours, policy)
     if 2 * len(kept) <= len(fresh):
         return _result(asset, currency, None, "no_consensus", at_ms, candidates, centre=centre)
     if len(kept) < len(fresh):
@@ -165,7 +165,12 @@ def _weigh(rows: Sequence[_Row], policy: Policy) -> list[float]:
 
 
 def _agreeing(
-    fresh: list[_Row], centre: float, at_ms: int, neighbours: Sequence[tuple[float, str]], policy: Policy
+    asset: str,
+    fresh: list[_Row],
+    centre: float,
+    at_ms: int,
+    neighbours: Sequence[tuple[float, str]],
+    policy: Policy,
 ) -> list[_Row]:
     """The rows within tolerance of the centre, in the order given; the others get their reason."""
     distances = [abs(row[0] - centre) / centre for row in fresh]
@@ -184,7 +189,7 @@ def _agreeing(
             kept.append(row)
         else:
             candidate.reason, candidate.detail = name(
-                candidate.quote, row[0], candidate.rate, centre, at_ms, neighbours, policy
+                asset, candidate.quote, row[0], candidate.rate, centre, at_ms, neighbours, policy
             )
     return kept
 

@@ -51,6 +51,9 @@ class Reason(str, Enum):
     SAME_SOURCE = "same_source"
     """A less liquid pair, or a second host, of a source that is already counted."""
     BLOCKED = "disabled"
+    UNPROVEN = "unproven_identity"
+    """The venue's ticker is shared by several assets, or known from a list alone, and its price has not yet agreed with
+    one known to be this asset's."""
 
 
 class Verdict(NamedTuple):

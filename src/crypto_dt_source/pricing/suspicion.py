@@ -15,6 +15,7 @@ stablecoin's 0.99 and 1.01)."""
 
 
 def name(
+    asset: str,
     quote: SourceQuote,
     converted: float,
     rate: float,
@@ -25,7 +26,8 @@ def name(
 ) -> Named:
     """The reason of a rejected quote, the most specific first, and what it rests on.
 
-    `converted` is `quote.price * rate`; `centre` and the ascending `neighbours` are in the asked currency.
+    `converted` is `quote.price * rate`; `centre` and the ascending `neighbours` are in the asked currency. `asset` itself
+    is left out of them.
     """
     # Differences of logarithms: the ratio of two finite floats can overflow.
     distance = math.log(converted) - math.log(centre)
@@ -43,14 +45,16 @@ def name(
     if still_ms > policy.frozen_after_ms:
         return Reason.FROZEN, f"unchanged for {still_ms // 1000} s"
     if abs(distance) > policy.swap_distance:
-        other = _nearest(converted, neighbours, policy.swap_tolerance)
+        other = _nearest(asset, converted, neighbours, policy.swap_tolerance)
         if other is not None:
             return Reason.SWAPPED, f"looks like {other}"
     return Reason.OUTLIER, None
 
 
-def _nearest(price: float, neighbours: Sequence[tuple[float, str]], tolerance: float) -> str | None:
+def _nearest(own: str, price: float, neighbours: Sequence[tuple[float, str]], tolerance: float) -> str | None:
     at = bisect_left(neighbours, (price, ""))
-    near = [(abs(p / price - 1.0), asset) for p, asset in neighbours[max(0, at - 1) : at + 1]]
+    # One more on each side than the two nearest: `own` stands among them once at most.
+    around = [n for n in neighbours[max(0, at - 2) : at + 2] if n[1] != own]
+    near = [(abs(p / price - 1.0), asset) for p, asset in around]
     best = min(near, default=(math.inf, ""))
     return best[1] if best[0] <= tolerance else None

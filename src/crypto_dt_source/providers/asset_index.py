@@ -36,7 +36,7 @@ class Holder(NamedTuple):
 
 def normalised(name: str) -> str:
     """Letters and digits of a name, case folded: what two lists must agree on to name the same asset."""
-    return "".join(ch for ch in name.casefold() if ch.isalnum())
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def family_of(provider: str) -> str:
@@ -79,6 +79,10 @@ class AssetIndex:
     def __len__(self) -> int:
         return len(self._assets)
 
+    def packaged(self, asset_id: str) -> bool:
+        """Whether the asset comes with the package, rather than from a listing."""
+        return asset_id in self._curated
+
     def _add(self, asset: Asset, names: Iterable[str] = ()) -> None:
         self._assets[asset.id] = asset
         self._tickers.setdefault(asset.ticker, {})[asset.id] = "ticker"
@@ -119,6 +123,23 @@ class AssetIndex:
             else:
                 unmatched += 1
         return Learned(added, matched, unmatched)
+
+    def restore(self, assets: Iterable[Asset]) -> None:
+        """Takes up assets as they were known before, with their aliases and ranks."""
+        for asset in assets:
+            known = self._assets.get(asset.id)
+            if known is None:
+                if len(self._assets) < self._max_assets:
+                    self._add(asset)
+                continue
+            if known.kind == "fiat":
+                continue
+            for alias in (asset.ticker, *asset.aliases):
+                if known.id not in self._tickers.get(alias, {}) and len(known.aliases) < MAX_SPELLINGS:
+                    self._tickers.setdefault(alias, {})[known.id] = "alias"
+                    known = replace(known, aliases=(*known.aliases, alias))
+            self._assets[known.id] = known if asset.rank is None else replace(known, rank=asset.rank)
+            self._name(known.id, asset.name)
 
     def _learn_canonical(self, listing: AssetListing, ticker: str) -> bool:
         known = self._assets.get(listing.native_id)

@@ -19,6 +19,10 @@ KINDS = ("venue", "aggregator")
 AUTH_PLACES = ("header", "query", "bearer")
 
 
+DEFAULT_POLL_S = 60
+"""How often a venue's quotes are fetched unless its entry or the operator (COLLECT_INTERVAL) says otherwise."""
+
+
 class CatalogError(ValueError):
     """An entry breaks the schema; the message names the file, the entry and the field."""
 
@@ -56,7 +60,8 @@ class Entry:
 
     `source` is the unit of independence and of metering: two entries with the same `source` (two hosts of one venue)
     count once in a price and share their limits. `quotes_in` lists the quote tickers to prefer at this venue, the
-    best first. `poll_s` is how often its full list of quotes is fetched.
+    best first. `poll_s` is how often its full list of quotes is fetched. `listed_as` is the venue's id in the exchange
+    list of an aggregator, by that aggregator's `source`.
     """
 
     id: str
@@ -75,8 +80,9 @@ class Entry:
     reason: str = ""
     since: str = ""
     quotes_in: tuple[str, ...] = ()
-    poll_s: int = 60
+    poll_s: int = DEFAULT_POLL_S
     tickers: Mapping[str, str] = field(default_factory=dict)
+    listed_as: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -86,7 +92,7 @@ class Entry:
 
 _FIELDS = {
     "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
-    "reason", "since", "quotes_in", "poll_s", "tickers",
+    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as",
 }  # fmt: skip
 
 
@@ -98,6 +104,13 @@ def _auth(raw: dict[str, Any], fail: Callable[[str], CatalogError]) -> Auth:
     if auth.place not in AUTH_PLACES:
         raise fail(f"auth.place {auth.place!r} is not one of {', '.join(AUTH_PLACES)}")
     return auth
+
+
+def _texts(raw: dict[str, Any], name: str, fail: Callable[[str], CatalogError]) -> dict[str, str]:
+    table = raw.get(name, {})
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise fail(f"{name} must be a table of texts")
+    return dict(table)
 
 
 def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
@@ -119,7 +132,7 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         raise fail("base_url must start with https:// and not end with a slash")
     if not raw.get("name"):
         raise fail("name is missing")
-    poll_s = raw.get("poll_s", 60)
+    poll_s = raw.get("poll_s", DEFAULT_POLL_S)
     if not isinstance(poll_s, int) or poll_s < 1:
         raise fail("poll_s must be a whole number of seconds above 0")
     auth = _auth(raw["auth"], fail) if "auth" in raw else None
@@ -153,7 +166,8 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         since=str(raw.get("since", "")),
         quotes_in=tuple(raw.get("quotes_in", ())),
         poll_s=poll_s,
-        tickers=dict(raw.get("tickers", {})),
+        tickers=_texts(raw, "tickers", fail),
+        listed_as=_texts(raw, "listed_as", fail),
     )
 
 

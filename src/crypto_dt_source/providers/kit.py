@@ -16,8 +16,19 @@ from ..model.ask import CandlesAsk, Capability
 from ..model.candle import INTERVAL_MS, Candle, floor_open
 from ..model.errors import PayloadChanged, UpstreamBroken, UpstreamError
 from ..model.quote import Pair
+from ..model.unreadable import Unreadable
 
 T = TypeVar("T")
+LAST_S = 253_402_300_800
+"""The year 10000 as a Unix time: a later one is no time."""
+UNREADABLE_SHARE = 0.02
+"""Of the rows of a list: with more of them unreadable the upstream has changed its shape."""
+ROW_NAMES = ("symbol", "instId", "currency_pair", "pair", "i")
+"""Where a venue's ticker has its own name."""
+MEMORY = 20_000
+"""Symbols a splitter remembers."""
+MEMORY_SYMBOL = 40
+"""Characters of the longest symbol it remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +125,65 @@ def read_reply(
         raise error from None
 
 
+def read_rows(
+    decode: msgspec.json.Decoder[T],
+    row: type,
+    reply: Reply,
+    explain: Callable[[Reply], UpstreamError | None],
+    *path: str,
+) -> tuple[T, list[Unreadable]]:
+    """Like `read_reply` for a body with a list (or an object) of many `row` under the keys `path`: rows of another shape
+    do not lose the others. They are left out and named, as long as they are at most UNREADABLE_SHARE of all."""
+    try:
+        return read_reply(decode, reply, explain), []
+    except PayloadChanged:
+        mended = _without_bad_rows(decode, row, reply.body, path)
+        if mended is None:
+            raise
+        return mended
+
+
+def _without_bad_rows(
+    decode: msgspec.json.Decoder[T], row: type, body: bytes, path: Sequence[str]
+) -> tuple[T, list[Unreadable]] | None:
+    try:
+        whole: Any = msgspec.json.decode(body)
+        rows = whole
+        for key in path:
+            rows = rows[key]
+        bad: dict[Any, str] = {}
+        for place, value in rows.items() if isinstance(rows, dict) else enumerate(rows):
+            try:
+                msgspec.convert(value, row, strict=decode.strict)
+            except msgspec.ValidationError as error:
+                bad[place] = str(error)[:100]
+        if len(bad) > UNREADABLE_SHARE * len(rows):
+            return None
+        named = [Unreadable(_row_name(place, rows[place]), reason) for place, reason in bad.items()]
+        for place in reversed(bad):
+            del rows[place]
+        return msgspec.convert(whole, decode.type, strict=decode.strict), named
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
+        return None  # not JSON, no such list, or something beside its rows does not fit
+
+
+def _row_name(place: int | str, row: object) -> str:
+    names: list[object] = [place]
+    if isinstance(row, dict):
+        names += [row.get(key) for key in ROW_NAMES]
+    elif isinstance(row, list):
+        names += row[:1]
+    texts = [name for name in names if isinstance(name, str)]
+    return texts[0][:MEMORY_SYMBOL] if texts else f"row {place}"
+
+
 def number(value: str | float | None) -> float | None:
     """A finite float, or None for null, empty text and text that is no number (`"NaN"`, `"-"`)."""
     if value is None or value == "":
         return None
     try:
         result = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return result if math.isfinite(result) else None
 
@@ -132,9 +195,9 @@ def positive(value: str | float | None) -> float | None:
 
 
 def seconds(value: str | float | None) -> int | None:
-    """Milliseconds of a Unix time in seconds, which may carry a fraction."""
+    """Milliseconds of a Unix time in seconds, which may carry a fraction; None for null and what can be no time."""
     result = number(value)
-    return None if result is None else round(result * 1000)
+    return None if result is None or abs(result) > LAST_S else round(result * 1000)
 
 
 def iso_ms(text: str | None) -> int | None:
@@ -147,7 +210,10 @@ def iso_ms(text: str | None) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    try:
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):  # the calendar's last day, in a zone that reaches beyond it
+        return None
 
 
 def iso(ms: int) -> str:
@@ -155,15 +221,22 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _remember(known: dict[str, Pair | None], symbol: str, pair: Pair | None) -> None:
+    if len(symbol) > MEMORY_SYMBOL:
+        return
+    if len(known) >= MEMORY:
+        known.clear()
+    known[symbol] = pair
+
+
 class Splitter:
     """Splits a joined symbol (`BTCUSDT`) by the venue's own list of quote tickers, the longest that fits first.
 
     Results are remembered, so a payload of thousands of known pairs costs one dictionary look-up each; the memory is
-    bounded.
+    bounded in count and in length, and starts anew when it is full.
     """
 
     __slots__ = ("_aliases", "_known", "_quotes")
-    LIMIT = 20_000
 
     def __init__(self, quotes: Sequence[str], aliases: Mapping[str, str] | None = None) -> None:
         self._quotes = tuple(sorted(quotes, key=len, reverse=True))
@@ -185,8 +258,7 @@ class Splitter:
                 base = text[: -len(quote)].strip("-_/:")
                 pair = Pair(self._aliases.get(base, base), self._aliases.get(quote, quote)) if base else None
                 break
-        if len(self._known) < self.LIMIT:
-            self._known[symbol] = pair
+        _remember(self._known, symbol, pair)
         return pair
 
 
@@ -194,7 +266,6 @@ class Separated:
     """Splits `BTC-USD`, `BTC_USDT`, `BTC/USD` at its separator, with the venue's aliases (`XBT` is `BTC`)."""
 
     __slots__ = ("_aliases", "_known", "_separator")
-    LIMIT = 20_000
 
     def __init__(self, separator: str, aliases: Mapping[str, str] | None = None) -> None:
         self._separator = separator
@@ -213,8 +284,7 @@ class Separated:
         pair = None
         if len(parts) == 2 and all(parts):
             pair = Pair(self._aliases.get(parts[0], parts[0]), self._aliases.get(parts[1], parts[1]))
-        if len(self._known) < self.LIMIT:
-            self._known[symbol] = pair
+        _remember(self._known, symbol, pair)
         return pair
 
 

@@ -8,38 +8,24 @@ mapped only while the venue's price agrees with it.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 from ..model.asset import Asset, AssetListing
 from ..model.errors import InvalidParameter, UnknownSymbol
-from .asset_index import UNRANKED, AssetIndex, Holder, Learned, normalised, size_of
+from .asset_index import UNRANKED, Learned, normalised, size_of
 from .assets import Registered, load
+from .venue_index import VenueIndex
 
 MAX_TEXT = 64
+MAX_UNKNOWN = 2000
+"""Texts remembered that mean nothing, with their suggestions."""
+ALIKE, LOOSE = 80, 40
+"""Spellings that a wrong one is compared with: of the same first letter, and of the same last one."""
 COIN_QUOTES = ("BTC", "XBT", "ETH", "BNB", "SOL", "TRX", "XRP", "DOGE")
 """Coins that venues quote in, beside fiat currencies and stablecoins: where a joined symbol may be split."""
-VENUE_ASSETS: Mapping[str, Mapping[str, str]] = {
-    # https://api-pub.bitfinex.com/v2/conf/pub:map:currency:sym lists Bitfinex's own spellings.
-    "bitfinex": {
-        "UST": "tether",
-        "UDC": "usd-coin",
-        "EUT": "tether-eurt",
-        "DSH": "dash",
-        "IOT": "iota",
-        "QTM": "qtum",
-        "ALG": "algorand",
-        "ATO": "cosmos",
-        "MNA": "decentraland",
-        "TSD": "true-usd",
-        "EUS": "stasis-eurs",
-        "LUNA": "terra-luna",
-        "LUNA2": "terra-luna-2",
-    },
-    # Kraken kept the old tickers after the Terra fork.
-    "kraken": {"LUNA": "terra-luna", "LUNA2": "terra-luna-2", "UST": "terrausd"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +39,15 @@ class Resolution:
     via: str
 
 
-@dataclass(frozen=True, slots=True)
-class TickerConflict:
-    """A venue's ticker whose price disagreed with the asset it was mapped to. `ratio` is the last venue price divided
-    by that asset's consensus; `candidates` are the other assets that use the ticker."""
+class Ranking(NamedTuple):
+    """Assets in order of size with the text a search looks in, and every ticker and id by its length and its first (0)
+    and last (-1) letter, in lower case with its own spelling."""
 
-    provider: str
-    ticker: str
-    asset: Asset
-    candidates: tuple[Asset, ...]
-    ratio: float
+    search: list[tuple[str, Asset]]
+    spellings: dict[tuple[int, int, str], dict[str, str]]
 
 
-def _near_power_of_ten(ratio: float) -> bool:
-    """A venue that trades lots of 1000 (`1000SATS`) is the same asset in another unit, not another asset."""
-    exponent = math.log10(ratio)
-    return abs(exponent - round(exponent)) < 0.05
-
-
-class Resolver(AssetIndex):
+class Resolver(VenueIndex):
     """Identity of assets, in memory. Starts from the packaged registry and grows by `learn`.
 
     Every store is bounded: `max_assets` assets, `max_memo` remembered texts, as many unmatched listings as assets, and
@@ -88,36 +64,41 @@ class Resolver(AssetIndex):
         max_memo: int = 20_000,
         max_evidence: int = 5_000,
     ) -> None:
-        self._max_memo, self._max_evidence = max_memo, max_evidence
-        self._venue_tickers = {**VENUE_ASSETS}
-        for provider, tickers in (venue_tickers or {}).items():
-            self._venue_tickers[provider] = {**VENUE_ASSETS.get(provider, {}), **tickers}
-        super().__init__(load() if registry is None else registry, max_assets)
+        self._max_memo = max_memo
+        super().__init__(
+            load() if registry is None else registry, max_assets, venue_tickers or {}, max_evidence
+        )
         self._memo: dict[str, Resolution] = {}
-        self._venue_memo: dict[tuple[str, str], Asset | None] = {}
-        self._streaks: dict[tuple[str, str], int] = {}
-        self._withdrawn: dict[tuple[str, str], TickerConflict] = {}
+        self._unknown: dict[str, list[str]] = {}
         quotes = {a.ticker for a in self._assets.values() if a.kind != "coin"}
         self._quotes = tuple(sorted(quotes | set(COIN_QUOTES), key=lambda ticker: (-len(ticker), ticker)))
         self._pair_quotes = frozenset(self._tickers) | set(COIN_QUOTES)
         self._reindex()
 
     def _reindex(self) -> None:
-        """Search and suggestions walk lists in order of size; anything remembered may have changed."""
+        self.adopt(ranking(self.snapshot()))
+
+    def snapshot(self) -> list[Asset]:
+        """Every asset as it is now, for `ranking`."""
+        return list(self._assets.values())
+
+    def adopt(self, order: Ranking) -> None:
+        """Search and suggest in this order from now on, and forget every remembered answer."""
         self._memo.clear()
-        self._venue_memo.clear()
-        ranked = sorted(self._assets.values(), key=lambda a: (size_of(a) or UNRANKED, a.id))
-        self._search = [(f"\n{a.id}\n{a.ticker}\n{a.name}\n".lower(), a) for a in ranked]
-        self._spellings: dict[int, dict[str, str]] = {}
-        for asset in ranked:
-            for text in (asset.ticker, asset.id):
-                self._spellings.setdefault(len(text), {}).setdefault(text.lower(), text)
+        self._unknown.clear()
+        self.forget_venues()
+        self._search, self._spellings = order
 
     def learn(self, listings: Iterable[AssetListing]) -> Learned:
         """Takes in aggregators' lists of coins as `AssetIndex.learn` does, and forgets every remembered answer."""
-        learned = super().learn(listings)
+        learned = self.absorb(listings)
         self._reindex()
         return learned
+
+    def absorb(self, listings: Iterable[AssetListing]) -> Learned:
+        """The first half of `learn`, in time with the number of listings. The second half, `ranking` of a `snapshot` and
+        then `adopt`, takes 50 ms for 17 000 assets: a server has it made in a thread."""
+        return super().learn(listings)
 
     def ranked(self) -> Iterator[Asset]:
         """Every asset, the largest first, those of unknown size last."""
@@ -129,7 +110,7 @@ class Resolver(AssetIndex):
 
     # -- text
 
-    def resolve(self, text: str) -> Resolution:
+    def resolve(self, text: str, *, suggest: bool = True) -> Resolution:
         """The asset a text means: `BTC`, `btc-usd`, `BTCUSDT`, `XBT/EUR`, `bitcoin`, `Bitcoin`, `MATIC`.
 
         In this order: an id, unless a larger asset has it as its ticker or it is in upper case and a pair; a ticker,
@@ -137,23 +118,32 @@ class Resolver(AssetIndex):
         it has a space). A currency code alone is the currency; as a pair's base a registered coin goes before it.
 
         Raises InvalidParameter for an empty text, one longer than 64 characters or with control characters, and
-        UnknownSymbol with near spellings in `details.did_you_mean`.
+        UnknownSymbol with near spellings in `details.did_you_mean`; none without `suggest`, which saves their cost.
         """
         known = self._memo.get(text)
         if known is not None:
             return known
         clean = _checked(text)
-        found = self._read(clean)
+        near = self._unknown.get(clean)
+        found = self._read(clean) if near is None else None
         if found is None:
-            near = self._near(clean)
+            if near is None and suggest:
+                near = self._remember_unknown(clean, self._near(clean))
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise UnknownSymbol(
-                f"No asset is known under this symbol.{hint}", details={"symbol": clean, "did_you_mean": near}
+                f"No asset is known under this symbol.{hint}",
+                details={"symbol": clean, "did_you_mean": near or []},
             )
         if len(self._memo) >= self._max_memo:
             self._memo.clear()
         self._memo[text] = found
         return found
+
+    def _remember_unknown(self, clean: str, near: list[str]) -> list[str]:
+        if len(self._unknown) >= MAX_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[clean] = near
+        return near
 
     def _single(self, text: str, quote: str | None = None) -> Resolution | None:
         """One asset by id or ticker. With a quote the text is a pair's base, where a coin goes before a currency."""
@@ -173,12 +163,6 @@ class Resolver(AssetIndex):
             return None
         rest = tuple(h.asset for h in holders[1:])
         return Resolution(holders[0].asset, quote, rest, holders[0].via if quote is None else "pair")
-
-    def _base_first(self, holders: list[Holder]) -> list[Holder]:
-        """RON/USDT at a venue is Ronin, not the Romanian leu: as a base, a registered coin goes before a currency."""
-        if any(h.asset.id in self._curated and h.asset.kind != "fiat" for h in holders):
-            return sorted(holders, key=lambda h: h.asset.kind == "fiat")
-        return holders
 
     def _separated(self, text: str, separators: str, quotes: frozenset[str]) -> Resolution | None:
         for separator in separators:
@@ -231,11 +215,11 @@ class Resolver(AssetIndex):
         alike: dict[str, str] = {}
         loose: dict[str, str] = {}
         for length in sorted(range(max(1, len(word) - 2), len(word) + 3), key=lambda n: abs(n - len(word))):
-            for key, shown in self._spellings.get(length, {}).items():
-                if key[0] == word[0] and len(alike) < 80:
-                    alike[key] = shown
-                elif key[-1] == word[-1] and len(loose) < 40:
-                    loose[key] = shown
+            first = self._spellings.get((length, 0, word[0]), {})
+            alike.update(islice(first.items(), ALIKE - len(alike)))
+            last = self._spellings.get((length, -1, word[-1]), {})
+            rest = (item for item in last.items() if item[0] not in alike)
+            loose.update(islice(rest, LOOSE - len(loose)))
         pool = {**alike, **loose}
         place = {key: index for index, key in enumerate(pool)}
         matcher = difflib.SequenceMatcher(b=word)
@@ -271,60 +255,21 @@ class Resolver(AssetIndex):
                         break
                 else:
                     later[asset.id] = asset
-        found = [*exact.values(), *first, *(asset for asset in later.values() if asset not in first)]
+        ahead = {asset.id for asset in first}
+        found = [*exact.values(), *first, *(asset for key, asset in later.items() if key not in ahead)]
         return found[: max(limit, 0)]
 
-    # -- venues --------------------------------------------------------------------------------------------------
 
-    def venue_asset(self, provider: str, ticker: str) -> Asset | None:
-        """The asset a venue trades under a base ticker: its own spelling first, then the largest holder. None for an
-        unknown ticker and for a mapping that evidence has withdrawn."""
-        key = (provider, ticker)
-        if key in self._withdrawn:
-            return None
-        if key not in self._venue_memo:
-            if len(self._venue_memo) >= self._max_memo:
-                self._venue_memo.clear()
-            own = self._venue_tickers.get(provider, {}).get(ticker, ticker)
-            holders = self._base_first(self.holders(own.upper()))
-            largest = holders[0].asset if holders else None
-            self._venue_memo[key] = self._assets.get(own, largest) if own != ticker else largest
-        return self._venue_memo[key]
-
-    def evidence(self, provider: str, ticker: str, ratio_to_consensus: float | None) -> None:
-        """Notes a venue's price for a ticker divided by the consensus of the asset it is mapped to; None says nothing.
-
-        Three ratios in a row outside 0.5..2 that are no power of ten withdraw the mapping, if another asset uses the
-        ticker; three in a row that agree give it back.
-        """
-        ratio, key = ratio_to_consensus, (provider, ticker)
-        if ratio is None or not math.isfinite(ratio) or ratio <= 0:
-            return
-        conflict = self._withdrawn.get(key)
-        agrees = 0.5 <= ratio <= 2.0
-        if agrees == (conflict is None) or (not agrees and _near_power_of_ten(ratio)):
-            self._streaks.pop(key, None)
-            return
-        self._streaks[key] = streak = min(self._streaks.pop(key, 0) + 1, 3)
-        if len(self._streaks) > self._max_evidence:
-            del self._streaks[next(iter(self._streaks))]
-        if streak < 3:
-            return
-        if conflict is not None:
-            del self._withdrawn[key], self._streaks[key]
-            return
-        asset = self.venue_asset(provider, ticker)
-        others = tuple(h.asset for h in self.holders(ticker.upper()) if h.asset != asset)
-        if asset is None or not others:
-            return
-        self._withdrawn[key] = TickerConflict(provider, ticker, asset, others, ratio)
-        del self._streaks[key]
-        if len(self._withdrawn) > self._max_evidence:
-            del self._withdrawn[next(iter(self._withdrawn))]
-
-    def conflicts(self) -> list[TickerConflict]:
-        """Venue tickers whose mapping is withdrawn, oldest first."""
-        return list(self._withdrawn.values())
+def ranking(assets: Iterable[Asset]) -> Ranking:
+    """The walking order of these assets. Pure."""
+    ranked = sorted(assets, key=lambda a: (size_of(a) or UNRANKED, a.id))
+    spellings: dict[tuple[int, int, str], dict[str, str]] = {}
+    for asset in ranked:
+        for text in (asset.ticker, asset.id):
+            word = text.lower()
+            for end in (0, -1):
+                spellings.setdefault((len(text), end, word[end]), {}).setdefault(word, text)
+    return Ranking([(f"\n{a.id}\n{a.ticker}\n{a.name}\n".lower(), a) for a in ranked], spellings)
 
 
 def _checked(text: str) -> str:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ..gateway.source import Source
-from ..model.answer import Record
-from ..model.ask import Ask, Capability, QuotesAsk
 from ..model.asset import Asset
-from ..model.errors import AllProvidersFailed, CdtsError, NoDataYet
-from ..model.quote import Quote
+from ..model.errors import AllProvidersFailed, CdtsError, InvalidParameter
+from ..pricing.rates import BASE
 from ..providers.resolver import Resolution
 from ..store.cache import Loaded
 from . import collect
 from .prices import PricePoint, unknown_price
 from .runtime import Runtime
 
-RETRY_MISSING_S = 60.0
-"""An asset no source could price is not asked for again sooner."""
+ROUND_KEPT_S = 60.0
+"""Without background work a round of quotes is not repeated sooner."""
+ENOUGH_SOURCES = 8
+"""A request that comes while the first quotes arrive is answered once this many sources have quoted what it asks for,
+or the round is over. What was known before the start is answered, stale, until a first quote comes."""
 FIRST_ROUND_S = 8.0
-"""How long a request that comes before the first round of quotes waits for it."""
+"""The longest such a request waits."""
+LOOK_S = 0.02
+MAX_SYMBOLS = 100
+"""Symbols one request may name."""
+SUGGESTED = 5
+"""Unknown symbols of one request that get suggestions: those cost a millisecond each."""
 
 
 class Priced(NamedTuple):
@@ -33,100 +38,114 @@ class Priced(NamedTuple):
 
 
 class PricesAnswer(NamedTuple):
-    """Prices of the known symbols, in the order asked, and what is wrong with the others."""
+    """Prices of the known symbols, in the order asked, and what is wrong with the others. `asked`: an upstream had to
+    be asked for some of it."""
 
     found: list[Priced]
     errors: list[tuple[str, CdtsError]]
+    asked: bool
 
 
-async def prices(rt: Runtime, texts: Sequence[str], vs: str) -> PricesAnswer:
-    """The consensus price of each symbol; a bad one never costs the others their answer."""
+async def prices(rt: Runtime, texts: Sequence[str], vs: str | None) -> PricesAnswer:
+    """The consensus price of each symbol; a bad one never costs the others their answer. Texts that mean the same asset
+    in the same currency are answered once.
+
+    Without `vs` a pair is answered in its own quote currency where prices can be converted to it (`BTC-EUR` in EUR),
+    everything else in USD.
+    """
     errors: list[tuple[str, CdtsError]] = []
     resolved: list[tuple[str, Resolution]] = []
     for text in texts:
         try:
-            resolved.append((text, rt.resolver.resolve(text)))
+            resolved.append((text, rt.resolver.resolve(text, suggest=len(errors) < SUGGESTED)))
         except CdtsError as error:
             errors.append((text, error))
-    failure = await _ensure(rt, [r.asset for _, r in resolved], vs)
-    found: list[Priced] = []
+    failure, asked = await _ensure(rt, [r.asset for _, r in resolved], vs or BASE)
+    found: dict[tuple[str, str], Priced] = {}
     for text, resolution in resolved:
-        rt.pricer.note_asked(resolution.asset.id)
-        point = rt.pricer.point(resolution.asset.id, vs)
+        point = _point(rt, resolution, vs)
         if point is None:
             errors.append((text, unknown_price(resolution.asset, failure)))
         else:
-            found.append(Priced(resolution, point))
-    return PricesAnswer(found, errors)
+            # Not before: names without any price would push out those whose prices are kept for somebody.
+            rt.pricer.note_asked(resolution.asset.id)
+            found.setdefault((point.asset, point.vs), Priced(resolution, point))
+    return PricesAnswer(list(found.values()), errors, asked)
 
 
-async def price(rt: Runtime, text: str, vs: str) -> Priced:
-    """One symbol's price. Raises what is wrong with it."""
+async def prices_named(rt: Runtime, symbols: str, vs: str | None) -> PricesAnswer:
+    """`prices` of a comma list. Raises InvalidParameter for none or more than MAX_SYMBOLS of them, and the first error
+    when there is no price to answer and every error is the service's or its upstreams' own."""
+    texts = list(dict.fromkeys(text.strip() for text in symbols.split(",") if text.strip()))
+    if not 0 < len(texts) <= MAX_SYMBOLS:
+        raise InvalidParameter(
+            f"symbols: name 1 to {MAX_SYMBOLS} symbols, separated by commas.",
+            details={"parameter": "symbols", "got": len(texts), "allowed": f"1 to {MAX_SYMBOLS}"},
+        )
+    answer = await prices(rt, texts, vs)
+    if not answer.found and all(error.status >= 500 for _, error in answer.errors):
+        raise answer.errors[0][1]
+    return answer
+
+
+def _point(rt: Runtime, resolution: Resolution, vs: str | None) -> PricePoint | None:
+    """The price in `vs`, or in what the symbol itself says."""
+    asset = resolution.asset.id
+    if vs is None and resolution.quote not in (None, BASE):
+        with contextlib.suppress(InvalidParameter):
+            point = rt.pricer.point(asset, rt.pricer.check_vs(resolution.quote))
+            if point is not None:
+                return point
+    return rt.pricer.point(asset, vs or BASE)
+
+
+async def price(rt: Runtime, text: str, vs: str | None) -> tuple[Priced, bool]:
+    """One symbol's price, and whether an upstream had to be asked for it. Raises what is wrong with it."""
     answer = await prices(rt, [text], vs)
     if answer.errors:
         raise answer.errors[0][1]
-    return answer.found[0]
+    return answer.found[0], answer.asked
 
 
-async def _ensure(rt: Runtime, assets: Sequence[Asset], vs: str) -> AllProvidersFailed | None:
-    """Ask the aggregators for assets without any price; gives the failure when nobody could be asked."""
-    missing = [a for a in assets if rt.pricer.point(a.id, vs) is None]
+async def _ensure(rt: Runtime, assets: Sequence[Asset], vs: str) -> tuple[AllProvidersFailed | None, bool]:
+    """Ask the aggregators for assets without any price; gives the failure when nobody could be asked, and whether
+    anybody was."""
+    waited = await _first_quotes(rt, assets)
+    points = [(a, rt.pricer.point(a.id, vs)) for a in assets]
+    rt.on_demand.renew([a for a, point in points if point is not None and point.stale])
+    missing = [a for a, point in points if point is None]
     if not missing:
-        return None
-    if not rt.board.polled or rt.first_round is None:
-        await _first_round(rt)
+        return None, waited
+    if rt.first_round is None:
+        await _one_round(rt)
         missing = [a for a in missing if rt.pricer.point(a.id, vs) is None]
         if not missing:
-            return None
+            return None, True
 
-    async def load() -> Loaded[int]:
-        return Loaded(await fetch_assets(rt, missing), rt.clock.now_ms(), ())
-
-    key = ("on-demand", *sorted(a.id for a in missing))
-    try:
-        await rt.cache.get(key, RETRY_MISSING_S, RETRY_MISSING_S, load)
-    except AllProvidersFailed as error:
-        return error
-    except NoDataYet:
-        return None
-    return None
+    return await rt.on_demand.want(missing)
 
 
-async def _first_round(rt: Runtime) -> None:
-    """Wait for the round that is under way, or make one when nothing is collected in the background."""
-    if rt.first_round is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_ROUND_S):
-                await rt.first_round.wait()
-        return
+async def _first_quotes(rt: Runtime, assets: Sequence[Asset]) -> bool:
+    """Wait while the first round goes on and says too little of `assets`; gives whether it had to."""
+    over = rt.first_round
+    if over is None or over.is_set() or all(_answerable(rt, a.id) for a in assets):
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_ROUND_S):
+            while not (over.is_set() or all(_answerable(rt, a.id) for a in assets)):
+                await rt.clock.sleep(LOOK_S)
+    return True
+
+
+def _answerable(rt: Runtime, asset_id: str) -> bool:
+    sources = {quote.source for quote in rt.board.source_quotes(asset_id)}
+    return len(sources) >= ENOUGH_SOURCES or (not sources and (asset_id, BASE) in rt.pricer.last)
+
+
+async def _one_round(rt: Runtime) -> None:
+    """Ask every venue when nothing is collected in the background; once for all callers."""
 
     async def load() -> Loaded[int]:
         return Loaded(await collect.one_round(rt), rt.clock.now_ms(), ())
 
-    await rt.cache.get("one-round", RETRY_MISSING_S, RETRY_MISSING_S, load)
-
-
-async def fetch_assets(rt: Runtime, assets: Sequence[Asset]) -> int:
-    """Quotes of these assets from the aggregators, each asked only for what is still missing; gives how many came."""
-
-    def ask_for(source: Source, *, missing: frozenset[Hashable]) -> Ask | None:
-        if source.entry.kind != "aggregator":
-            return None
-        ids = [rt.resolver.native_id(str(asset), source.entry.source) for asset in sorted(map(str, missing))]
-        known = tuple(i for i in ids if i is not None)
-        return QuotesAsk(ids=known) if known else None
-
-    def key_of(record: Record) -> Hashable | None:
-        quote = cast(Quote, record)
-        family = rt.gateway.source(quote.provider).entry.source
-        asset = rt.resolver.native(family, quote.symbol)
-        return asset.id if asset is not None else None
-
-    found, answers = await rt.gateway.gather_missing(
-        Capability.QUOTES, [a.id for a in assets], ask_for, key_of
-    )
-    for answer in answers:
-        rt.board.update(answer.provider, cast("tuple[Quote, ...]", answer.records))
-    if not found:
-        raise NoDataYet("No source has a price for this.", details={"assets": [a.id for a in assets]})
-    return len(found)
+    await rt.cache.get("one-round", ROUND_KEPT_S, ROUND_KEPT_S, load)

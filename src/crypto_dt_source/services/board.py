@@ -17,6 +17,7 @@ FORGET_MS = 3_600_000
 CRYPTO_QUOTES = frozenset({"BTC", "ETH", "BNB"})
 """Coins whose own consensus is good enough to convert with."""
 TRACKED_UNKNOWN = 5000
+"""Tickers no asset is known for, the longest unseen leaving first."""
 
 
 @dataclass(slots=True)
@@ -31,14 +32,20 @@ class Held:
 
 @dataclass(slots=True)
 class Board:
-    """Quotes by asset id, then by (provider, symbol). `touched` is when an asset last got a quote, ms."""
+    """Quotes by asset id, then by (provider, symbol). `touched` counts an asset's changes: a quote that came or left."""
 
     entries: Mapping[str, Entry]
     resolver: Resolver
     quotes: dict[str, dict[tuple[str, str], Held]] = field(default_factory=dict)
+    unproven: dict[str, dict[tuple[str, str], Held]] = field(default_factory=dict)
+    """The same of venues whose base ticker is not certain to be the asset (see Resolver.counts): in no price, and not
+    what `of`, `source_quotes` and `pairs` give."""
     touched: dict[str, int] = field(default_factory=dict)
     polled: dict[str, int] = field(default_factory=dict)
     unmapped: dict[tuple[str, str], int] = field(default_factory=dict)
+    aside: dict[tuple[str, str], Quote | None] = field(default_factory=dict)
+    """Newest quote of each (venue, base ticker) whose mapping evidence has withdrawn: in no price, and the evidence by
+    which the mapping may come back. As many as the resolver withdraws, which is bounded."""
     version: int = 0
     _seen: set[str] = field(default_factory=set)
 
@@ -52,8 +59,10 @@ class Board:
             asset = self._asset(entry, quote)
             received = quote.received_ms
             if asset is None:
-                if len(self.unmapped) < TRACKED_UNKNOWN:
-                    self.unmapped[(provider, quote.base)] = received
+                if (provider, quote.base) in self.aside:
+                    self.aside[provider, quote.base] = quote
+                else:
+                    self._note_unmapped((provider, quote.base), received)
                 continue
             if not self._convertible(quote.quote):
                 continue
@@ -62,7 +71,7 @@ class Board:
         if kept:
             self.polled[provider] = received
             self.version += 1
-            self._forget(provider, received)
+            self._forget(received)
         return kept
 
     def update_coins(self, provider: str, rows: Iterable[CoinMarket]) -> int:
@@ -73,6 +82,12 @@ class Board:
         if entry.kind == "aggregator":
             return self.resolver.native(entry.source, quote.symbol)
         return self.resolver.venue_asset(entry.id, quote.base)
+
+    def _note_unmapped(self, key: tuple[str, str], received: int) -> None:
+        self.unmapped.pop(key, None)
+        self.unmapped[key] = received
+        if len(self.unmapped) > TRACKED_UNKNOWN:
+            del self.unmapped[next(iter(self.unmapped))]
 
     def _convertible(self, currency: str) -> bool:
         if currency in CRYPTO_QUOTES:
@@ -85,11 +100,11 @@ class Board:
         return known
 
     def _hold(self, entry: Entry, asset_id: str, quote: Quote) -> None:
-        by_source = self.quotes.get(asset_id)
-        if by_source is None:
-            by_source = self.quotes[asset_id] = {}
         key = (entry.id, quote.symbol)
-        before = by_source.get(key)
+        certain = entry.kind == "aggregator" or self.resolver.counts(entry.id, quote.base)
+        place, other = (self.quotes, self.unproven) if certain else (self.unproven, self.quotes)
+        by_source = place.setdefault(asset_id, {})
+        before = by_source.get(key) or self._take(other, asset_id, key)
         since = quote.received_ms
         if before is not None and before.quote.price == quote.price:
             since = before.quote.unchanged_since_ms
@@ -114,22 +129,56 @@ class Board:
             quote.change_pct,
             quote.base,
         )
-        self.touched[asset_id] = quote.received_ms
+        self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
 
-    def _forget(self, provider: str, now_ms: int) -> None:
-        """Drop what this provider has not renewed for an hour, one pass an hour's worth of polls at most."""
+    @staticmethod
+    def _take(
+        place: dict[str, dict[tuple[str, str], Held]], asset_id: str, key: tuple[str, str]
+    ) -> Held | None:
+        by_source = place.get(asset_id)
+        held = by_source.pop(key, None) if by_source is not None else None
+        if by_source is not None and not by_source:
+            del place[asset_id]
+        return held
+
+    def prove(self, provider: str, base: str, asset_id: str) -> None:
+        """Let the quotes of a venue's base ticker count for the asset from now on."""
+        held = self.unproven.get(asset_id, {})
+        for key in [k for k, h in held.items() if k[0] == provider and h.base == base]:
+            self.quotes.setdefault(asset_id, {})[key] = held[key]
+            self._take(self.unproven, asset_id, key)
+        self.version += 1
+        self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
+
+    def withdraw(self, provider: str, base: str, asset_id: str) -> None:
+        """Take the quotes of a venue's base ticker off the asset: the ticker means something else there."""
+        self.aside.setdefault((provider, base), None)
+        by_source = self.quotes.get(asset_id, {})
+        gone = [key for key, held in by_source.items() if key[0] == provider and held.base == base]
+        for key in gone:
+            del by_source[key]
+        if gone:
+            self.version += 1
+            self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
+        if not by_source and asset_id in self.quotes:
+            del self.quotes[asset_id]
+
+    def _forget(self, now_ms: int) -> None:
+        """Drop what nobody has renewed for an hour; looked for once in 64 updates."""
         if self.version % 64:
             return
-        for asset_id in list(self.quotes):
-            by_source = self.quotes[asset_id]
-            for key in [k for k, held in by_source.items() if held.quote.received_ms + FORGET_MS < now_ms]:
-                del by_source[key]
-            if not by_source:
-                del self.quotes[asset_id]
-                self.touched.pop(asset_id, None)
+        for place in (self.quotes, self.unproven):
+            for asset_id in list(place):
+                by_source = place[asset_id]
+                for key in [
+                    k for k, held in by_source.items() if held.quote.received_ms + FORGET_MS < now_ms
+                ]:
+                    del by_source[key]
+                if not by_source:
+                    del place[asset_id]
 
     def of(self, asset_id: str) -> list[Held]:
-        """Every held quote of one asset, in a fixed order."""
+        """Every quote of one asset that may count, in a fixed order."""
         by_source = self.quotes.get(asset_id)
         return [by_source[key] for key in sorted(by_source)] if by_source else []
 

@@ -2,80 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from ..gateway.source import Source
-from ..model.ask import CandlesAsk, Capability
 from ..model.asset import Asset
 from ..model.candle import INTERVAL_MS, Candle, floor_open
-from ..model.errors import AllProvidersFailed, InvalidParameter, UnknownSymbol, UpstreamError
-from ..model.quote import Pair
-from ..store import ConfirmedGap, Gap, SeriesKey
-from ..store.cache import Loaded
-from ..store.repos import candles as candle_repo
-from .listing import pair_at
+from ..model.errors import AllProvidersFailed, InvalidParameter, NotOffered
+from ..model.normal import FIRST_MS
+from ..store import Gap, SeriesKey
+from ..store.cache import REFUSAL_S, Loaded
+from . import fetches, ranges, unstored
+from .listing import identify
 from .runtime import Runtime
+from .series import Option, by_quote, options, series_of, stored, unlisted
 
-MAX_PAGES = 12
-"""Upstream calls one request may cause for one series."""
-REPAIR_SOURCES = 2
-"""Other venues asked for what the first did not have."""
+QUOTES_TRIED = 3
+"""Quote currencies tried where a venue not seen yet turns out not to list the usual pair."""
+TAIL_S = 120
+"""How long a series may be answered without its newest candle while the allowance for renewals is used up."""
+FILL_BLOCK = 1000
+"""Candles; see `_block`."""
+JOINED = 3
+"""Fetches under way for others that a request waits for before it answers with what is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandleAnswer:
     """Candles ascending. `repaired` maps open times to the venue they came from when it is not the series' own; `gaps`
-    are open times nobody has a candle for. `fetched_ms` is when the newest candle's venue last answered."""
+    are open times without a candle, known gaps and failures alike. `fetched_ms` is when a venue last answered for the
+    end of the series, of a part that is over when it was fetched; None when that was before the start of the service or
+    there is no candle. `state` is `hit` (all of it was here),
+    `miss` (fetched for this answer) or `stale` (the running candle is older than its age limit)."""
 
     series: SeriesKey
     candles: list[Candle]
     repaired: dict[int, str]
     gaps: list[Gap]
-    fetched_ms: int
+    fetched_ms: int | None
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Option:
-    source: Source
-    pair: Pair
-
-    @property
-    def endpoint_rows(self) -> int:
-        return self.source.adapter.endpoints[Capability.CANDLES].max_rows
-
-
-def options(
-    rt: Runtime, asset: Asset, quote: str | None, interval: str, provider: str | None
-) -> list[_Option]:
-    """Venues that can have this series, best first. Raises NotFound for an unknown provider and UnknownSymbol when
-    nobody lists the pair in that interval."""
-    if provider is not None:
-        rt.gateway.source(provider)
-    found: list[_Option] = []
-    for source in rt.gateway.offering(Capability.CANDLES):
-        if provider is not None and source.entry.id != provider:
-            continue
-        if interval not in source.adapter.endpoints[Capability.CANDLES].intervals:
-            continue
-        pair = pair_at(rt, source, asset, quote)
-        if pair is not None:
-            found.append(_Option(source, pair))
-    if not found:
-        pair_text = f"{asset.ticker}/{quote}" if quote else asset.ticker
-        where = f"at {provider}" if provider else "at any venue in use"
-        raise UnknownSymbol(
-            f"There are no {interval} candles of {pair_text} {where}.",
-            details={"symbol": pair_text, "interval": interval, "did_you_mean": []},
-        )
-    return found
-
-
-def series_of(option: _Option, interval: str) -> SeriesKey:
-    """The stored series of an option: both hosts of a venue share one."""
-    return SeriesKey(option.source.entry.source, option.pair.base, option.pair.quote, interval)
 
 
 async def candles(
@@ -91,28 +56,55 @@ async def candles(
 ) -> CandleAnswer:
     """At most `limit` candles of the best venue's series in [start_ms, end_ms). Raises InvalidParameter,
     UnknownSymbol, or AllProvidersFailed when nothing is stored and nobody answers."""
-    now = rt.clock.now_ms()
-    start, end = _window(now, interval, limit, start_ms, end_ms)
+    start, end = _window(rt.clock.now_ms(), interval, limit, start_ms, end_ms)
+    await identify(rt, asset)
     chosen = options(rt, asset, quote, interval, provider)
-    own = chosen[0]
-    series = series_of(own, interval)
-    same = [o for o in chosen if o.pair == own.pair]
-    failure = await _fill(rt, same, series, start, end, now)
-    stored = await candle_repo.read(rt.store, series, start, end, limit)
-    if not stored.candles and failure is not None:
-        raise failure
-    left = [g for g in await candle_repo.gaps(rt.store, series, start, end) if g.start_ms < now]
-    confirmed = await candle_repo.confirmed_gaps(rt.store, series, start, end)
-    missing = sorted([*left, *(Gap(max(c.start_ms, start), min(c.end_ms, end)) for c in confirmed)])
-    fetched = rt.cache.peek(("candles-at", series))
-    return CandleAnswer(
-        series,
-        stored.candles,
-        stored.repaired,
-        missing,
-        fetched.fetched_ms if fetched else (stored.candles[-1].open_ms if stored.candles else now),
-        "stale" if failure is not None else "hit",
-    )
+    failure: AllProvidersFailed | None = None
+    for same in by_quote(rt, asset, chosen)[:QUOTES_TRIED]:
+        failure = None
+        series = series_of(same[0], interval)
+        try:
+            state = await _bring(rt, same, series, start, end)
+        except AllProvidersFailed as error:
+            failure, state = error, "stale"
+        answer = await _read(rt, series, start, end, state)
+        if answer.candles or failure is None:
+            return answer
+        if not _unlisted(failure):
+            break
+    assert failure is not None  # noqa: S101 - options() gave at least one group
+    kept = await _kept(rt, asset, quote, interval, provider, start, end)
+    if kept is not None:
+        return kept
+    if _unlisted(failure):
+        raise unlisted(asset, quote, interval, provider)
+    raise failure
+
+
+def _unlisted(failure: AllProvidersFailed) -> bool:
+    failures = {t["failure"] for t in failure.details["tried"]}
+    return failures <= ranges.NOT_LISTED | {NotOffered.code}
+
+
+async def _kept(
+    rt: Runtime,
+    asset: Asset,
+    quote: str | None,
+    interval: str,
+    provider: str | None,
+    start: int,
+    end: int,
+) -> CandleAnswer | None:
+    """With nobody answering: the stored series of the asset that has most of the range."""
+    venue = None if provider is None else rt.gateway.source(provider).entry.source
+    best: CandleAnswer | None = None
+    for series in stored(rt, asset, quote, interval):
+        if venue is not None and series.provider != venue:
+            continue
+        answer = await _read(rt, series, start, end, "stale")
+        if answer.candles and (best is None or len(answer.candles) > len(best.candles)):
+            best = answer
+    return best
 
 
 def _window(now: int, interval: str, limit: int, start_ms: int | None, end_ms: int | None) -> tuple[int, int]:
@@ -131,114 +123,98 @@ def _window(now: int, interval: str, limit: int, start_ms: int | None, end_ms: i
     newest = floor_open(now, interval) + step
     end = newest if end_ms is None else min(newest, floor_open(end_ms + step - 1, interval))
     if start_ms is None:
-        return end - limit * step, end
+        return max(end - limit * step, floor_open(FIRST_MS, interval)), end
     start = floor_open(start_ms + step - 1, interval)
     return start, min(end, start + limit * step)
 
 
-async def _fill(
-    rt: Runtime, same: Sequence[_Option], series: SeriesKey, start: int, end: int, now: int
-) -> AllProvidersFailed | None:
-    """Fetch what [start, end) lacks in the store; gives the failure when something is missing and nobody answered."""
-    step = INTERVAL_MS[series.interval]
-    missing = [g for g in await candle_repo.gaps(rt.store, series, start, end) if g.start_ms < now]
-    open_at = floor_open(now, series.interval)
-    if end > open_at and not any(g.end_ms > open_at for g in missing) and _open_is_old(rt, series, now):
-        # The candle that runs, and the one before it in case it was last seen while still open.
-        missing.append(Gap(open_at - step, open_at + step))
-    if not missing:
-        return None
+async def _bring(rt: Runtime, same: Sequence[Option], series: SeriesKey, start: int, end: int) -> str:
+    """Fetch what [start, end) lacks, and the running candle when it is old. Gives `hit`, `miss` or `stale`; raises
+    AllProvidersFailed when something is missing and nobody answers for it."""
+    names = tuple(option.id for option in same)
+    state = "hit"
+    await unstored.flush(rt, series)
+    for _ in range(JOINED):
+        needed = ranges.unasked(rt, series, await ranges.holes(rt, series, start, end))
+        if not needed:
+            break
+        if _tail(rt, series, needed) and not rt.renewals.spend():
+            return "stale"
+        mine = False
+        failed = ("unfilled", series, names, _block(series, needed))
+        held = rt.cache.peek(failed)
+        if held is not None and 0 <= rt.clock.now_ms() - held.fetched_ms < REFUSAL_S * 1000:
+            raise copy.copy(held.value)
 
-    async def load() -> Loaded[None]:
-        await fetch_ranges(rt, same, series, missing)
+        async def load(needed: Sequence[Gap] = needed, failed: tuple[object, ...] = failed) -> Loaded[None]:
+            nonlocal mine
+            mine = True
+            try:
+                await ranges.fetch(rt, same, series, needed)
+            except AllProvidersFailed as error:
+                rt.cache.put(failed, Loaded(copy.copy(error), rt.clock.now_ms(), (), 2), hard_s=REFUSAL_S)
+                raise
+            return Loaded(None, rt.clock.now_ms(), ())
+
+        try:
+            await rt.cache.get(("fill", series, names), 0, 0, load, refuse=False)
+        except AllProvidersFailed:
+            # Of a fetch joined for another part of the series it says nothing about this one.
+            if mine:
+                raise
+        state = "miss"
+        if mine:
+            break
+    open_at = floor_open(rt.clock.now_ms(), series.interval)
+    if end <= open_at:
+        return state
+    step = INTERVAL_MS[series.interval]
+
+    async def edge() -> Loaded[None]:
+        # The one before it too: a venue may still correct it.
+        await ranges.fetch(rt, same, series, [Gap(open_at - step, open_at + step)])
         return Loaded(None, rt.clock.now_ms(), ())
 
-    try:
-        age = rt.freshness.open_candle
-        await rt.cache.get(("fill", series, tuple(missing)), age, age, load)
-    except AllProvidersFailed as error:
-        return error
-    return None
+    fresh = await rt.cache.get(
+        ("candles-at", series), rt.freshness.open_candle, rt.freshness.ohlcv, edge, allow=rt.renewals.spend
+    )
+    return fresh.state if state == "hit" else state
 
 
-def _open_is_old(rt: Runtime, series: SeriesKey, now: int) -> bool:
-    fetched = rt.cache.peek(("candles-at", series))
-    return fetched is None or now - fetched.fetched_ms >= rt.freshness.open_candle * 1000
+def _block(series: SeriesKey, needed: Sequence[Gap]) -> tuple[int, int]:
+    """What is needed in whole blocks: all fetches of a series go one after the other, their failures apart."""
+    size = FILL_BLOCK * INTERVAL_MS[series.interval]
+    return needed[0].start_ms // size, (needed[-1].end_ms - 1) // size
 
 
-async def fetch_ranges(
-    rt: Runtime,
-    same: Sequence[_Option],
-    series: SeriesKey,
-    missing: Sequence[Gap],
-    *,
-    background: bool = False,
-) -> int:
-    """Fetch ranges from the series' own venue, then what it does not have from others of the same pair, marked with
-    their source. What nobody has is remembered as a confirmed gap. Gives the number of candles stored; raises
-    AllProvidersFailed when nobody answered at all."""
-    stored, answered = 0, 0
-    left = list(missing)
-    tried: list[dict[str, object]] = []
-    sources: list[str] = []
-    for option in same:
-        source = option.source.entry.source
-        if not left or (source not in sources and len(sources) > REPAIR_SOURCES):
-            break
-        own = source == series.provider
-        try:
-            count, confirmed = await _fetch(rt, option, series, left, own, background=background)
-        except UpstreamError as error:
-            tried.append({"provider": option.source.entry.id, "failure": error.code})
-            continue
-        stored += count
-        answered += 1
-        if source not in sources:
-            sources.append(source)
-        closed_until = floor_open(rt.clock.now_ms(), series.interval)
-        left = [
-            gap
-            for rng in left
-            for gap in await candle_repo.gaps(rt.store, series, rng.start_ms, min(rng.end_ms, closed_until))
-        ]
-        if own and confirmed:
-            rt.cache.put(("candles-at", series), Loaded(None, rt.clock.now_ms(), (option.source.entry.id,)))
-    if not answered:
-        raise AllProvidersFailed("No venue could answer for these candles.", details={"tried": tried})
-    if left:
-        gone = [ConfirmedGap(g.start_ms, g.end_ms, "no venue has it") for g in left]
-        await candle_repo.confirm_gaps(rt.store, series, gone)
-    return stored
-
-
-async def _fetch(
-    rt: Runtime,
-    option: _Option,
-    series: SeriesKey,
-    ranges: Sequence[Gap],
-    own: bool,
-    *,
-    background: bool,
-) -> tuple[int, bool]:
-    """Page through each range, oldest first. Gives the number stored and whether the venue answered for all of it."""
+def _tail(rt: Runtime, series: SeriesKey, needed: Sequence[Gap]) -> bool:
+    """Whether all that is needed is a candle that opened a moment ago, and how the one before it ended."""
     step = INTERVAL_MS[series.interval]
-    rows = option.endpoint_rows
-    windowed = option.source.adapter.endpoints[Capability.CANDLES].window
-    stored = pages = 0
-    for rng in ranges:
-        at = rng.start_ms
-        while at < rng.end_ms:
-            if pages >= MAX_PAGES and not background:
-                return stored, False
-            until = min(rng.end_ms, at + rows * step)
-            ask = CandlesAsk(option.pair, series.interval, at, until, rows)
-            answer = await rt.gateway.ask_one(option.source.entry.id, ask, background=background)
-            found = [c for c in cast("tuple[Candle, ...]", answer.records) if at <= c.open_ms < until]
-            pages += 1
-            if found:
-                await candle_repo.write(
-                    rt.store, series, found, source=None if own else option.source.entry.source
-                )
-                stored += len(found)
-            at = until if windowed else rng.end_ms
-    return stored, True
+    now = rt.clock.now_ms()
+    fetched = rt.cache.peek(("candles-at", series))
+    if fetched is None or now - fetched.fetched_ms >= TAIL_S * 1000:
+        return False
+    return needed[0].start_ms >= floor_open(now, series.interval) - step
+
+
+async def _read(rt: Runtime, series: SeriesKey, start: int, end: int, state: str) -> CandleAnswer:
+    """The stored part of [start, end), and the open times without a candle."""
+    step = INTERVAL_MS[series.interval]
+    now = rt.clock.now_ms()
+    kept = await unstored.read(rt, series, start, end, max(1, (end - start) // step))
+    gaps: list[Gap] = []
+    at = start
+    for candle in kept.candles:
+        if candle.open_ms > at:
+            gaps.append(Gap(at, candle.open_ms))
+        at = candle.open_ms + step
+    if at < min(end, now):
+        gaps.append(Gap(at, end))
+    fetched_ms = None
+    if kept.candles:
+        running = end > floor_open(now, series.interval)
+        first, last = kept.candles[0].open_ms, kept.candles[-1].open_ms
+        fetched_ms = (
+            fetches.newest(rt, series) if running else fetches.oldest(rt, series, Gap(first, last + step))
+        )
+    return CandleAnswer(series, kept.candles, kept.repaired, gaps, fetched_ms, state)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from ..gateway.source import Source
 from ..model.ask import Capability, InstrumentsAsk, QuotesAsk
 from ..model.asset import Instrument
-from ..model.errors import CdtsError, UpstreamError
+from ..model.errors import CdtsError, SymbolNotListed, UpstreamError
 from ..model.quote import Pair, Quote
 from ..store import BudgetRow, ProviderRow
 from ..store.cache import Loaded
@@ -20,26 +20,44 @@ from ..store.repos import calls as call_repo
 from ..store.repos import providers as provider_repo
 from ..store.repos import retention
 from ..telemetry import logger
-from . import market, persist
+from . import market, persist, providers
 from .runtime import Runtime
 
 log = logger("collect")
 PER_PAIR_TOP = 60
 """Assets a venue that answers one pair a call is asked for in each round."""
+PIECE = 10
+"""Pairs of such a venue asked for together."""
+INSTRUMENTS_S = 86_400
+INSTRUMENTS_RETRY_S = 900
+"""A venue whose list came from the store is asked for it again this soon."""
+ROUND_S = 6.0
+"""How long a round without background work waits for its slowest venue."""
 HOUR_MS = 3_600_000
 
 
 async def venue_quotes(rt: Runtime, provider: str) -> int:
-    """One venue's quotes onto the board; gives how many. Raises an UpstreamError."""
+    """One venue's quotes onto the board; gives how many. A venue that answers pair by pair is asked in pieces, each on
+    the board as soon as it is there. Raises an UpstreamError."""
     source = rt.gateway.source(provider)
-    endpoint = source.adapter.endpoints[Capability.QUOTES]
-    ask = QuotesAsk(pairs=await _top_pairs(rt, source)) if endpoint.per_pair else QuotesAsk()
-    answer = await rt.gateway.ask_one(provider, ask, background=True)
-    return rt.board.update(provider, cast("tuple[Quote, ...]", answer.records))
+    if not source.adapter.endpoints[Capability.QUOTES].per_pair:
+        answer = await rt.gateway.ask_one(provider, QuotesAsk(), background=True)
+        return rt.board.update(provider, cast("tuple[Quote, ...]", answer.records))
+    pairs = await _top_pairs(rt, source)
+    kept = 0
+    for at in range(0, len(pairs), PIECE):
+        ask = QuotesAsk(pairs=pairs[at : at + PIECE])
+        try:
+            answer = await rt.gateway.ask_one(provider, ask, background=True)
+        except SymbolNotListed:
+            continue
+        kept += rt.board.update(provider, cast("tuple[Quote, ...]", answer.records))
+    return kept
 
 
 async def _top_pairs(rt: Runtime, source: Source) -> tuple[Pair, ...]:
-    """The pairs of the largest assets this venue lists, in its usual quote currencies."""
+    """The pairs of the largest assets this venue lists, in its usual quote currency; after the first ten those of
+    stablecoins, which everybody's prices are converted with."""
     listed = await instruments(rt, source.entry.id)
     pairs = {Pair(i.base, i.quote) for i in listed if i.active}
     chosen: list[Pair] = []
@@ -49,7 +67,8 @@ async def _top_pairs(rt: Runtime, source: Source) -> tuple[Pair, ...]:
         if len(chosen) >= PER_PAIR_TOP:
             break
     money = [Pair(a.ticker, q) for a in rt.resolver.of_kind("stablecoin") for q in source.entry.quotes_in[:1]]
-    return tuple(dict.fromkeys([*chosen, *(pair for pair in money if pair in pairs)]))
+    money = [pair for pair in money if pair in pairs]
+    return tuple(dict.fromkeys([*chosen[:PIECE], *money, *chosen[PIECE:]]))
 
 
 async def instruments(rt: Runtime, provider: str) -> list[Instrument]:
@@ -62,12 +81,14 @@ async def instruments(rt: Runtime, provider: str) -> list[Instrument]:
             kept = await asset_repo.instruments(rt.store, provider)
             if not kept:
                 raise
-            return Loaded(kept, rt.clock.now_ms(), (provider,))
+            asked_ms = rt.clock.now_ms() - (INSTRUMENTS_S - INSTRUMENTS_RETRY_S) * 1000
+            return Loaded(kept, asked_ms, (provider,))
         rows = list(cast("tuple[Instrument, ...]", answer.records))
-        await asset_repo.put_instruments(rt.store, rows, answer.received_ms)
+        with persist.best_effort():
+            await asset_repo.put_instruments(rt.store, rows, answer.received_ms)
         return Loaded(rows, answer.received_ms, (provider,))
 
-    cached = await rt.cache.get(("instruments", provider), 86_400, 7 * 86_400, load)
+    cached = await rt.cache.get(("instruments", provider), INSTRUMENTS_S, 7 * INSTRUMENTS_S, load)
     return cached.value
 
 
@@ -78,7 +99,7 @@ async def aggregator_coins(rt: Runtime, provider: str) -> int:
     pages = max(1, -(-rt.limits.collect_top // market.COINS_PER_PAGE))
     for page in range(1, pages + 1):
         loaded = await market.load_coins(rt, page, providers=[provider], background=True)
-        rows += len(loaded.value)
+        rows += len(loaded.value.coins)
         held = rt.cache.peek(("coins", page))
         best = rt.gateway.offering(Capability.COINS)[0].entry.id
         if provider == best or held is None or best not in held.source:
@@ -114,32 +135,62 @@ async def store_prices(rt: Runtime) -> int:
         if done % persist.YIELD_EVERY == 0:
             await rt.clock.sleep(0)
         rt.pricer.observe([asset_id])
+    rt.pricer.observe_withdrawn()
     return written
 
 
 async def store_accounts(rt: Runtime) -> int:
-    """Requests, upstream calls, provider states and budgets, in batches."""
+    """Requests, upstream calls and provider states, in batches. What could not be written is kept for the next time.
+    Raises StoreError."""
+    write = asyncio.create_task(_write_accounts(rt), name="accounts")
+    try:
+        return await asyncio.shield(write)
+    except asyncio.CancelledError:
+        # Rows whose commit nobody waited for would be put back and stored a second time.
+        await asyncio.wait({write})
+        if not write.cancelled():
+            write.exception()
+        raise
+
+
+async def _write_accounts(rt: Runtime) -> int:
     requests, calls = rt.accounts.drain()
-    if requests:
-        await call_repo.write_user_requests(rt.store, requests)
-    if calls:
-        await call_repo.write_api_calls(rt.store, calls)
+    rows = len(requests) + len(calls)
+    try:
+        if requests:
+            await call_repo.write_user_requests(rt.store, requests)
+            requests = []
+        if calls:
+            await call_repo.write_api_calls(rt.store, calls)
+            calls = []
+    finally:
+        rt.accounts.put_back(requests, calls)
     await provider_repo.write_status(rt.store, list(_states(rt)))
-    await budget_repo.write(
-        rt.store, [BudgetRow(u.scope, u.per_s, u.bucket_ms, u.used) for u in rt.gateway.kept_use()]
-    )
-    return len(requests) + len(calls)
+    return rows
+
+
+async def store_budgets(rt: Runtime) -> int:
+    """What was used of the upstreams' limits since this was stored last."""
+    now = rt.clock.now_ms()
+    uses = rt.gateway.kept_use(rt.gateway.saved_ms)
+    if uses:
+        rows = [BudgetRow(u.scope, u.per_s, u.bucket_ms, u.used) for u in uses]
+        await budget_repo.write(rt.store, rows, now)
+    rt.gateway.saved_ms = now
+    return len(uses)
 
 
 def _states(rt: Runtime) -> Iterable[ProviderRow]:
-    now = rt.clock.now_ms()
     for source in rt.gateway.sources.values():
+        checks = [
+            ms for ms in (source.health.last_success_ms, source.health.last_failure_ms) if ms is not None
+        ]
         score = source.health.score
         yield ProviderRow(
             source.entry.id,
-            source.breaker.state if source.enabled else "disabled",
+            providers.state(rt, source.entry),
             None if score is None else score / 100,
-            source.health.last_success_ms or source.health.last_failure_ms or now,
+            max(checks, default=None),
             source.health.last_failure,
         )
 
@@ -152,6 +203,7 @@ async def clean_up(rt: Runtime) -> int:
         prices_ms=limits.retention_days * day,
         quotes_ms=limits.retention_quotes_hours * HOUR_MS,
         candles_ms=limits.retention_days * day,
+        daily_candles_ms=limits.retention_daily_candles_days * day or None,
         market_ms=limits.retention_days * day,
         lists_ms=limits.retention_days * day,
         calls_ms=limits.retention_requests_days * day,
@@ -162,11 +214,22 @@ async def clean_up(rt: Runtime) -> int:
 
 
 async def one_round(rt: Runtime) -> int:
-    """Every venue's quotes once, all at the same time: for a service that does not collect in the background. Gives how
-    many venues answered."""
+    """Every venue's quotes once, all at the same time: for a service that does not collect in the background. A venue
+    that takes longer than ROUND_S is left out, what it delivered until then stays. Gives how many venues answered."""
     names = [s.entry.id for s in rt.gateway.offering(Capability.QUOTES) if s.entry.kind == "venue"]
-    results = await asyncio.gather(*(venue_quotes(rt, name) for name in names), return_exceptions=True)
+    tasks = [asyncio.create_task(venue_quotes(rt, name), name=f"quotes of {name}") for name in names]
+    if not tasks:
+        return 0
+    timer: asyncio.Future[Any] = asyncio.ensure_future(rt.clock.sleep(ROUND_S))
+    everyone: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        await asyncio.wait({everyone, timer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, CdtsError):
+        if isinstance(result, BaseException) and not isinstance(result, (CdtsError, asyncio.CancelledError)):
             raise result
     return sum(isinstance(result, int) for result in results)

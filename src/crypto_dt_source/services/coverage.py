@@ -9,6 +9,7 @@ from ..model.candle import INTERVAL_MS
 from ..store import Coverage, Gap, SeriesKey
 from ..store.repos import candles as candle_repo
 from .runtime import Runtime
+from .series import stored as series_list
 
 
 class SeriesState(NamedTuple):
@@ -22,12 +23,7 @@ class SeriesState(NamedTuple):
 async def stored(rt: Runtime, asset: Asset, quote: str | None, interval: str) -> list[SeriesState]:
     """Every stored series of the asset in that interval, by venue and quote currency."""
     found: list[SeriesState] = []
-    for series in candle_repo.stored_series(rt.store):
-        if series.interval != interval or (quote and series.quote != quote):
-            continue
-        listed = rt.resolver.venue_asset(series.provider, series.base)
-        if listed is None or listed.id != asset.id:
-            continue
+    for series in series_list(rt, asset, quote, interval):
         known = await candle_repo.coverage(rt.store, series)
         if known is None:
             continue

@@ -36,9 +36,10 @@ async def report(rt: Runtime) -> dict[str, Any]:
         "components": components,
         "metrics": {
             "uptime_seconds": (rt.clock.now_ms() - rt.started_ms) // 1000,
-            "active_connections": 0,
+            "active_connections": rt.connections() if rt.connections is not None else None,
             "request_count_1h": requests,
             "average_response_time_ms": None if mean is None else round(mean, 3),
+            "accounts_dropped": rt.accounts.dropped,
             "upstream_calls": rt.accounts.total_calls,
             "assets_priced": len(rt.board.quotes),
         },
@@ -49,17 +50,28 @@ async def _database(rt: Runtime) -> dict[str, Any]:
     try:
         await integrity.alive(rt.store)
     except StoreError as error:
-        return _component("down", error.message)
+        return _component("down", _failed("read", error), dialect=rt.store.dialect)
+    if not rt.store.writable:
+        return _component(
+            "degraded", "the writer has stopped; nothing is stored until a restart", dialect=rt.store.dialect
+        )
+    if rt.store.write_error is not None:
+        return _component("degraded", _failed("write", rt.store.write_error), dialect=rt.store.dialect)
     waiting = rt.store.waiting
     if waiting > 100:
         return _component("degraded", f"{waiting} writes wait", dialect=rt.store.dialect)
     return _component("ok", dialect=rt.store.dialect)
 
 
+def _failed(what: str, error: StoreError) -> str:
+    """The driver's own words stay in the log."""
+    return f"the last {what} failed{f' ({error.kind})' if error.kind else ''}; answers come from memory"
+
+
 def _providers(rt: Runtime) -> dict[str, Any]:
     now = rt.clock.now_ms()
     polled = rt.board.polled
-    fresh = [p for p, at in polled.items() if now - at < rt.freshness.prices * 1000]
+    fresh = [p for p, at in polled.items() if now - at < 1000 * _fresh_s(rt, p)]
     silent = sorted(p for p, s in rt.gateway.sources.items() if s.breaker.state != "closed")
     facts: dict[str, Any] = {
         "in_use": len(rt.gateway.sources),
@@ -74,6 +86,12 @@ def _providers(rt: Runtime) -> dict[str, Any]:
             "degraded", "most providers are silent; stored prices are served marked stale", **facts
         )
     return _component("ok", **facts)
+
+
+def _fresh_s(rt: Runtime, provider: str) -> float:
+    """Seconds after which a provider's quotes are overdue: the price TTL, or twice its own period where that is longer."""
+    source = rt.gateway.sources.get(provider)
+    return max(rt.freshness.prices, 2 * source.entry.poll_s if source else 0)
 
 
 def _scheduler(rt: Runtime) -> dict[str, Any]:

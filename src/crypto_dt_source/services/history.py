@@ -15,7 +15,7 @@ async def prices(rt: Runtime, asset: Asset, *, days: int, step_ms: int) -> list[
     left out."""
     now = rt.clock.now_ms()
     points = await price_repo.history(rt.store, asset.id, now - days * DAY_MS, now + 1, step_ms)
-    return [point for point in points if point.price is not None]
+    return [point for point in points if point[1] is not None]
 
 
 async def market(rt: Runtime, *, days: int) -> list[MarketRow]:

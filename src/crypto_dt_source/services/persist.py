@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from ..model.asset import AssetListing
+from ..model.ask import Capability
+from ..model.asset import Asset, AssetListing
 from ..model.market import Category, CoinDetail, CoinMarket, ExchangeInfo, GlobalMarket, TrendingCoin
-from ..store import MarketRow, PriceRow, QuoteRow, RateRow
+from ..pricing.rates import BASE
+from ..store import MarketRow, PriceRow, QuoteRow, RateRow, StoreError
+from ..store.cache import Loaded
 from ..store.repos import assets as asset_repo
 from ..store.repos import coins as coin_repo
 from ..store.repos import market as market_repo
@@ -16,6 +20,14 @@ from .runtime import Runtime
 
 YIELD_EVERY = 20
 """Assets decided before the loop gets a turn: about two milliseconds."""
+
+
+@contextmanager
+def best_effort() -> Iterator[None]:
+    """Around writes of what is about to be answered: a store that refuses does not cost the answer. The store logs it,
+    health shows it."""
+    with suppress(StoreError):
+        yield
 
 
 class _Listed(Protocol):
@@ -35,13 +47,14 @@ def listings_of(family: str, rows: Iterable[_Listed]) -> list[AssetListing]:
 
 
 async def market_snapshot(rt: Runtime, figures: GlobalMarket) -> None:
-    """The global figures with our prices of bitcoin and ether beside them."""
+    """The global figures with our prices of bitcoin and ether beside them; a stale price is not one of that moment, and
+    left out."""
     btc, eth = rt.pricer.point("bitcoin"), rt.pricer.point("ethereum")
     row = MarketRow(
         figures.received_ms,
         figures.provider,
-        btc.price if btc else None,
-        eth.price if eth else None,
+        btc.price if btc and not btc.stale else None,
+        eth.price if eth and not eth.stale else None,
         figures.market_cap,
         figures.volume_24h,
         figures.btc_dominance_pct,
@@ -58,22 +71,33 @@ async def coins(rt: Runtime, rows: Sequence[CoinMarket]) -> None:
         return
     await coin_repo.write_markets(rt.store, rows)
     known = [rt.resolver.native(rt.gateway.source(r.provider).entry.source, r.native_id) for r in rows]
-    await asset_repo.put(rt.store, list({a.id: a for a in known if a is not None}.values()))
+    await assets(rt, [a for a in known if a is not None])
+
+
+async def assets(rt: Runtime, known: Iterable[Asset]) -> None:
+    """Assets as the registry has them now, so that a restart still knows them."""
+    unique = list({a.id: a for a in known}.values())
+    if unique:
+        await asset_repo.put(rt.store, unique)
 
 
 async def categories(rt: Runtime, rows: Sequence[Category], at_ms: int) -> None:
+    """A list of themes as it was at `at_ms`."""
     await coin_repo.write_categories(rt.store, rows, at_ms)
 
 
 async def exchanges(rt: Runtime, rows: Sequence[ExchangeInfo], at_ms: int) -> None:
+    """A list of exchanges as it was at `at_ms`."""
     await coin_repo.write_exchanges(rt.store, rows, at_ms)
 
 
 async def coin_detail(rt: Runtime, detail: CoinDetail, at_ms: int) -> None:
+    """One coin's page as it was at `at_ms`."""
     await coin_repo.write_detail(rt.store, detail, at_ms)
 
 
 async def trending(rt: Runtime, rows: Sequence[TrendingCoin], at_ms: int) -> None:
+    """What people looked up at `at_ms`; nothing for an empty list."""
     if rows:
         await market_repo.write_trending(rt.store, at_ms, rows)
 
@@ -89,6 +113,9 @@ async def consensus_prices(rt: Runtime, asset_ids: Iterable[str]) -> int:
     for done, asset_id in enumerate(asset_ids):
         if done % YIELD_EVERY == 0:
             await rt.clock.sleep(0)
+        if asset_id in rt.board.unproven:
+            # Lets quotes count whose price agrees by now.
+            rt.pricer.judge(asset_id, BASE)
         behind = rt.board.source_quotes(asset_id)
         result = rt.pricer.decide(asset_id, behind, rates, at_ms)
         if result.status == "no_data":
@@ -110,3 +137,17 @@ async def consensus_prices(rt: Runtime, asset_ids: Iterable[str]) -> int:
         kept = [RateRow(at_ms, currency, usd) for currency, usd in rates.items()]
         await price_repo.write_prices(rt.store, prices, quotes, kept)
     return len(prices)
+
+
+async def kept_coin_detail(rt: Runtime, asset: Asset) -> Loaded[CoinDetail] | None:
+    """The newest stored page of a coin, or None. Pages are many: each is read when it is asked for."""
+    best: Loaded[CoinDetail] | None = None
+    for source in rt.gateway.offering(Capability.COIN):
+        native = rt.resolver.native_id(asset.id, source.entry.source)
+        kept = None
+        if native is not None:
+            with best_effort():
+                kept = await coin_repo.detail(rt.store, source.entry.id, native)
+        if kept is not None and (best is None or kept.timestamp > best.fetched_ms):
+            best = Loaded(kept.detail, kept.timestamp, (source.entry.id,))
+    return best

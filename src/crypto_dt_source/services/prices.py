@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,18 @@ from ..pricing.consensus import METHOD, consensus
 from ..pricing.rates import BASE, Rate, cross, measure
 from ..pricing.source import Consensus, Policy, Reason, SourceQuote
 from ..providers.resolver import Resolver
+from . import identity
 from .board import CRYPTO_QUOTES, Board
+from .day_change import day_change
 
 RECOMPUTE_MS = 1000
 """A price is recomputed at most this often, however many quotes arrive."""
 RATES_MS = 5000
 NEIGHBOURS_MS = 30_000
+MEMO_LIMIT = 3000
+"""Prices remembered with their verdicts, a few kB each."""
+AT_A_DOLLAR = 0.01
+"""A currency within this distance of a dollar moves with it closely enough to share its day's change."""
 ASKED_LIMIT = 2000
 """Assets outside the top whose prices are kept because someone asked, the longest unasked leaving first."""
 
@@ -29,7 +34,8 @@ class PricePoint(NamedTuple):
     """One asset's price as served. `price` is None only with status `no_consensus`.
 
     `as_of_ms` is when the newest quote behind it was received; `stale` says that it is older than the TTL and that no
-    upstream has renewed it since. `providers` are those whose quotes count.
+    upstream has renewed it since. `providers` are those whose quotes count: none for a price from before a restart whose
+    quotes are no longer stored.
     """
 
     asset: str
@@ -57,7 +63,7 @@ class _Memo:
 
 @dataclass(slots=True)
 class Pricer:
-    """Reads the board. `last` keeps the newest price of every asset, also from before a restart."""
+    """Reads the board. `last` keeps the newest dollar price of every asset, also from before a restart."""
 
     board: Board
     resolver: Resolver
@@ -69,6 +75,7 @@ class Pricer:
     rates: dict[str, Rate] = field(default_factory=dict)
     _rates_at: int = -(10**15)
     _rates_version: int = -1
+    _rates_complete: bool = False
     _crosses: dict[str, dict[str, float]] = field(default_factory=dict)
     _memo: dict[tuple[str, str], _Memo] = field(default_factory=dict)
     _neighbours: list[tuple[float, str]] = field(default_factory=list)
@@ -88,15 +95,22 @@ class Pricer:
         return found
 
     def refresh_rates(self) -> None:
-        """Measure the rates anew when the board changed and the old ones are a few seconds old."""
+        """Measure the rates anew when the board changed and the old ones are a few seconds old, or when some were still
+        missing: at a start most venues' quotes wait for the first rate of their currency."""
         now = self.clock.now_ms()
-        if self.board.version == self._rates_version or now - self._rates_at < RATES_MS:
+        if self.board.version == self._rates_version:
             return
-        quotes = {ticker: self.board.source_quotes(asset_id) for ticker, asset_id in self.currencies()}
+        if self._rates_complete and now - self._rates_at < RATES_MS:
+            return
+        quotes: dict[str, list[SourceQuote]] = {}
+        for ticker, asset_id in self.currencies():
+            # Two currencies may share a ticker: the larger one, which comes first, is what venues quote in.
+            quotes.setdefault(ticker, self.board.source_quotes(asset_id))
         measured = measure({k: v for k, v in quotes.items() if v}, at_ms=now, policy=self.policy)
         # A rate that could not be measured this time stays as it was: its age is in its own at_ms.
         self.rates.update(measured)
         self._rates_at, self._rates_version = now, self.board.version
+        self._rates_complete = quotes.keys() <= measured.keys()
         self._crosses.clear()
 
     def rates_into(self, vs: str) -> dict[str, float]:
@@ -104,7 +118,10 @@ class Pricer:
         self.refresh_rates()
         found = self._crosses.get(vs)
         if found is None:
-            found = self._crosses[vs] = cross(self.rates, vs)
+            # A rate of long ago must not make a price of now. Callers may ask for any currency there is, not for more.
+            now = self.clock.now_ms()
+            fresh = {c: r for c, r in self.rates.items() if now - r.at_ms <= self.ttl_s * 1000}
+            found = self._crosses[vs] = cross(fresh, vs)
         return found
 
     def check_vs(self, vs: str) -> str:
@@ -135,11 +152,15 @@ class Pricer:
         memo = self._memo.get((asset_id, vs))
         if memo is not None:
             age = now - memo.at_ms
-            if 0 <= age < RECOMPUTE_MS or (memo.touched == touched and 0 <= age < RATES_MS):
+            # An asset without a price is looked at again as soon as anything came.
+            quiet = RECOMPUTE_MS if memo.point is not None else 0
+            if 0 <= age < quiet or (memo.touched == touched and 0 <= age < RATES_MS):
                 return memo
         memo = self._compute(asset_id, vs, now, touched)
-        if len(self._memo) > 20_000:
-            self._memo.clear()
+        if len(self._memo) >= MEMO_LIMIT and (asset_id, vs) not in self._memo:
+            old = [key for key, m in self._memo.items() if now - m.at_ms >= RATES_MS]
+            for key in old or list(self._memo)[: MEMO_LIMIT // 10]:
+                del self._memo[key]
         self._memo[(asset_id, vs)] = memo
         return memo
 
@@ -150,23 +171,35 @@ class Pricer:
         return consensus(asset_id, quotes, currency=BASE, rates=rates, at_ms=at_ms, policy=self.policy)
 
     def _compute(self, asset_id: str, vs: str, now: int, touched: int) -> _Memo:
+        rates = self.rates_into(vs)
+        result = self._consensus(asset_id, vs, rates, now)
+        oldest = now - self.ttl_s * 1000
+        if asset_id in self.board.unproven and identity.prove(
+            self.board, self.resolver, result, rates, oldest
+        ):
+            touched = self.board.touched[asset_id]
+            result = self._consensus(asset_id, vs, rates, now)
         held = self.board.of(asset_id)
-        result = consensus(
+        point = self._point(result, {(h.quote.provider, h.quote.symbol): h.change_pct for h in held}, now)
+        # Other currencies are found again through the last rate: one price an asset bounds what is kept.
+        if point is not None and point.price is not None and vs == BASE:
+            self.last[(asset_id, vs)] = point
+        return _Memo(now, touched, point, identity.with_unproven(self.board, result, rates, now))
+
+    def _consensus(self, asset_id: str, vs: str, rates: Mapping[str, float], now: int) -> Consensus:
+        return consensus(
             asset_id,
-            [h.quote for h in held],
+            self.board.source_quotes(asset_id),
             currency=vs,
-            rates=self.rates_into(vs),
+            rates=rates,
             at_ms=now,
-            neighbours=self._others(asset_id, vs, now),
+            neighbours=self._prices(vs, now),
             policy=self.policy,
         )
-        point = self._point(result, {(h.quote.provider, h.quote.symbol): h.change_pct for h in held}, now)
-        if point is not None and point.price is not None:
-            self.last[(asset_id, vs)] = point
-        return _Memo(now, touched, point, result)
 
-    def _others(self, asset_id: str, vs: str, now: int) -> Sequence[tuple[float, str]]:
-        """Prices of other assets in US dollars, to recognise a swapped one; only dollars are kept sorted."""
+    def _prices(self, vs: str, now: int) -> Sequence[tuple[float, str]]:
+        """Prices of all assets in US dollars, to recognise a swapped one (the consensus leaves out its own); only dollars
+        are kept sorted."""
         if vs != "USD":
             return ()
         if now - self._neighbours_at > NEIGHBOURS_MS:
@@ -174,7 +207,7 @@ class Pricer:
             self._neighbours = sorted(
                 (p.price, key[0]) for key, p in self.last.items() if key[1] == "USD" and p.price is not None
             )
-        return [n for n in self._neighbours if n[1] != asset_id]
+        return self._neighbours
 
     def _point(
         self, result: Consensus, changes: dict[tuple[str, str], float | None], now: int
@@ -198,15 +231,20 @@ class Pricer:
             half_width=result.half_width,
             sources=result.sources,
             dispersion_pct=result.dispersion_pct,
-            change_24h_pct=_weighted_median(
-                [(c, v.weight) for v in counted if (c := changes.get((v.provider, v.symbol))) is not None]
-            ),
+            change_24h_pct=day_change(result, changes, self._same_money(result.currency)),
             volume_24h=sum(known) if known else None,
             as_of_ms=now - max(0, min((v.age_ms for v in basis), default=0)),
             stale=False,
             providers=tuple(sorted({v.provider for v in counted})),
             method=result.method,
         )
+
+    def _same_money(self, vs: str) -> frozenset[str]:
+        """Currencies a day's change in which is one in `vs`: for dollars also the stablecoins that are at a dollar."""
+        if vs != BASE:
+            return frozenset({vs})
+        at_a_dollar = (c for c, rate in self.rates.items() if abs(rate.usd - 1) <= AT_A_DOLLAR)
+        return frozenset({BASE, *(c for c in at_a_dollar if c not in CRYPTO_QUOTES)})
 
     def _known(self, asset_id: str, vs: str) -> PricePoint | None:
         now = self.clock.now_ms()
@@ -215,7 +253,8 @@ class Pricer:
             found = self._converted(asset_id, vs)
         if found is None or now - found.as_of_ms > self.max_stale_s * 1000:
             return None
-        return found._replace(stale=now - found.as_of_ms > self.ttl_s * 1000)
+        # What was restored at start is stale whatever its age: no upstream has confirmed it since.
+        return found._replace(stale=found.stale or now - found.as_of_ms > self.ttl_s * 1000)
 
     def _converted(self, asset_id: str, vs: str) -> PricePoint | None:
         """The last dollar price through the last rate: as old as the older of the two."""
@@ -227,9 +266,17 @@ class Pricer:
             vs=vs,
             price=dollars.price / rate.usd,
             half_width=None if dollars.half_width is None else dollars.half_width / rate.usd,
+            change_24h_pct=None,
             volume_24h=None if dollars.volume_24h is None else dollars.volume_24h / rate.usd,
             as_of_ms=min(dollars.as_of_ms, rate.at_ms),
         )
+
+    def replayed(
+        self, asset_id: str, quotes: Sequence[SourceQuote], rates: Mapping[str, float], at_ms: int
+    ) -> PricePoint | None:
+        """The point of a stored price, decided again from what it was decided from: with the time and the providers that
+        its row does not have. None where these quotes give none."""
+        return self._point(self.decide(asset_id, quotes, rates, at_ms), {}, at_ms)
 
     def restore(self, points: Iterable[PricePoint], rates: Iterable[Rate]) -> None:
         """Take up the last stored prices and rates at start; they are served marked stale until renewed."""
@@ -246,35 +293,27 @@ class Pricer:
             self.asked.popitem(last=False)
 
     def observe(self, asset_ids: Iterable[str]) -> None:
-        """Hand the evidence of rejected quotes to the resolver: a ticker that is persistently another asset's price
-        loses its mapping at that venue."""
+        """Take these assets' quotes as evidence of what their venues' tickers mean (see `identity.observe`)."""
         for asset_id in asset_ids:
-            result = self.judge(asset_id, "USD")
-            if result.price is None or result.sources < 3:
+            identity.observe(self.board, self.resolver, self.judge(asset_id, BASE))
+
+    def observe_withdrawn(self) -> None:
+        """The same for tickers whose mapping is withdrawn: one whose price agrees again gets it back."""
+        conflicts = {(c.provider, c.ticker): c.asset.id for c in self.resolver.conflicts()}
+        rates = self.rates_into(BASE)
+        now = self.clock.now_ms()
+        for key, quote in list(self.board.aside.items()):
+            asset_id = conflicts.get(key)
+            if asset_id is None:
+                del self.board.aside[key]
                 continue
-            asset = self.resolver.by_id(asset_id)
-            for verdict in result.verdicts if asset is not None else ():
-                if (
-                    verdict.kind == "venue"
-                    and verdict.converted is not None
-                    and verdict.excluded is not Reason.STALE
-                ):
-                    assert asset is not None  # noqa: S101 - the loop is empty otherwise
-                    self.resolver.evidence(verdict.provider, asset.ticker, verdict.converted / result.price)
-
-
-def _weighted_median(values: list[tuple[float, float]]) -> float | None:
-    """Lower weighted median of (value, weight); None of nothing."""
-    if not values:
-        return None
-    values.sort()
-    half = sum(weight for _, weight in values) / 2
-    totals: list[float] = []
-    running = 0.0
-    for _, weight in values:
-        running += weight
-        totals.append(running)
-    return values[min(bisect_left(totals, half), len(values) - 1)][0]
+            price = identity.reference(self.judge(asset_id, BASE))
+            rate = None if quote is None else rates.get(quote.quote)
+            if quote is None or price is None or rate is None or now - quote.received_ms > self.ttl_s * 1000:
+                continue
+            self.resolver.evidence(*key, quote.price * rate / price)
+            if self.resolver.venue_asset(*key) is not None:
+                del self.board.aside[key]
 
 
 def unknown_price(asset: Asset, tried: AllProvidersFailed | None) -> NoDataYet | AllProvidersFailed:

@@ -11,6 +11,7 @@ from ..model.ask import Ask, AssetsAsk, BookAsk, Capability, CoinsAsk, GlobalAsk
 from ..model.errors import NotFound
 from ..model.quote import Pair
 from ..providers.catalog import Entry, load
+from . import identity
 from .runtime import Runtime
 
 
@@ -25,8 +26,7 @@ def state(rt: Runtime, entry: Entry) -> str:
         return entry.status if entry.status in ("off", "gone") else "no_key"
     if not source.enabled:
         return "off"
-    now = rt.clock.monotonic()
-    if source.breaker.state != "closed" or now < source.meter.blocked_until:
+    if source.breaker.state != "closed" or all(source.resting(c) is not None for c in entry.offers):
         return "down"
     rate = source.health.success_rate
     if rate is None:
@@ -122,6 +122,7 @@ def entry_of(provider: str) -> Entry:
 
 
 def categories() -> list[str]:
+    """Categories of the catalogue, sorted."""
     return sorted({entry.category for entry in load().values()})
 
 
@@ -136,7 +137,12 @@ def stats(rt: Runtime, provider: str) -> dict[str, Any]:
             "calls": 0,
             "successes": 0,
             "failures": {},
+            "breaker_opened": 0,
+            "limits_in_use_share": None,
             "latency": {},
+            "rejected_records": 0,
+            "rejected_newest": [],
+            "identity": identity.statistics(rt.board, rt.resolver, provider, entry.source),
         }
     health = source.health
     return {
@@ -155,6 +161,9 @@ def stats(rt: Runtime, provider: str) -> dict[str, Any]:
             }
             for capability, samples in health.latencies.items()
         },
+        "rejected_records": health.rejected,
+        "rejected_newest": [*reversed(health.rejected_newest)],
+        "identity": identity.statistics(rt.board, rt.resolver, provider, entry.source),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from ..gateway import Gateway
 from ..providers.resolver import Resolver
 from ..store import Store
 from ..store.cache import Cache
+from .allowance import Allowance
 from .board import Board
+from .on_demand import OnDemand
 
 if TYPE_CHECKING:
     from .accounts import Accounts
@@ -48,6 +51,7 @@ class Limits:
     backfill_top: int = 25
     backfill_intervals: tuple[str, ...] = ("1h", "1d")
     retention_days: int = 90
+    retention_daily_candles_days: int = 0
     retention_quotes_hours: int = 48
     retention_requests_days: int = 7
     request_timeout_s: float = 20.0
@@ -65,10 +69,23 @@ class Runtime:
     cache: Cache
     pricer: Pricer
     accounts: Accounts
+    on_demand: OnDemand
+    renewals: Allowance
+    """Calls for a younger book, trade list or running candle than the one that is held."""
+    searches: Allowance
+    """Searches passed on to an upstream."""
+    pages: Allowance
+    """Calls for a younger page of a coin than the one that is held."""
+    firsts: Allowance
+    """First calls for a book or trade list that clients chose."""
+    first_pages: Allowance
+    """The same for a coin's page and for pages of the list beyond what is collected: aggregators have few calls."""
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     mode: str = "live"
     started_ms: int = 0
+    connections: Callable[[], int] | None = None
+    """Client connections open now; None where nobody counts them."""
     first_round: asyncio.Event | None = None
     """Set when the first round of quotes is over; None when nothing is collected."""
     tasks: dict[str, str] = field(default_factory=dict)

@@ -166,9 +166,10 @@ def categories(call: Call) -> list[CategoryRow]:
 
 
 class ExchangeRow(NamedTuple):
-    """One simulated venue; volume in US dollars over 24 h."""
+    """One simulated venue; volume in US dollars over 24 h. `gecko_id` is the id CoinGecko has for it."""
 
     id: str
+    gecko_id: str
     name: str
     country: str | None
     year: int | None
@@ -195,9 +196,11 @@ _FOUNDED: dict[str, tuple[str | None, int]] = {
 def exchanges(call: Call) -> list[ExchangeRow]:
     """The simulated venues, the largest first; their volumes share out the market's."""
     names: dict[str, str] = {}
+    gecko: dict[str, str] = {}
     for entry in call.market.entries.values():
         if entry.kind == "venue" and entry.status in ("live", "keyed"):
             names.setdefault(entry.source, entry.name.split(" (")[0])
+            gecko.setdefault(entry.source, entry.listed_as.get("coingecko", entry.source))
     weights = {source: 0.05 + unit(key_of(call.market.seed, "size", source)) ** 2 for source in names}
     whole, volume = sum(weights.values()), totals(call).volume_24h
     rows = []
@@ -205,7 +208,16 @@ def exchanges(call: Call) -> list[ExchangeRow]:
         country, year = _FOUNDED.get(source, (None, None))
         url = f"https://{source.replace('_', '-')}.example/"
         rows.append(
-            ExchangeRow(source, names[source], country, year, url, volume * weights[source] / whole, rank)
+            ExchangeRow(
+                source,
+                gecko[source],
+                names[source],
+                country,
+                year,
+                url,
+                volume * weights[source] / whole,
+                rank,
+            )
         )
     return rows
 

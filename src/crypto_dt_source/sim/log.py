@@ -51,14 +51,16 @@ class RequestLog:
         self.total = 0
 
     def meter(self, entry: Entry, weight: int, now_ms: int) -> None:
-        """Count `weight` towards the published limits of the entry's source. One request exceeds at most once."""
+        """Count `weight` towards the published limits of the entry's source, or of its key. One request exceeds at most once."""
         self.requests[entry.id] += 1
         self.weights[entry.source] += weight
         exceeded = False
+        # By address, or by key where one is sent: a plan's month is not that of callers without a key.
+        scope = f"{entry.source}:{entry.auth.env}" if entry.auth else entry.source
         for limit in entry.limits:
-            window = self._windows.get((entry.source, limit))
+            window = self._windows.get((scope, limit))
             if window is None:
-                window = self._windows[entry.source, limit] = _Window(limit)
+                window = self._windows[scope, limit] = _Window(limit)
             exceeded |= window.add(now_ms, weight)
         if exceeded:
             self.limit_breaches[entry.source] += 1

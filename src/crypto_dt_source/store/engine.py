@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..clock import Clock, SystemClock
+from ..telemetry import logger
 from .errors import StoreError, StoreOpenError
 from .migrations.upgrade import SCHEMA, upgrade
 from .numbers import Numbers
-from .postgres import PostgresDatabase
 from .sql import Params, Write
 from .sqlite import FileLock, SqliteDatabase
 from .writer import Writer
 
+if TYPE_CHECKING:
+    from .postgres import PostgresDatabase
+
+log = logger("store")
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg")
 _POSTGRES_OPTIONS = {"host", "port", "ssl"}
@@ -41,6 +45,7 @@ class Store:
         self._database = database
         self._writer = Writer(database)
         self._read_only = read_only
+        self._unreadable = False
         self.address = address
         self.clock = clock
         self.dialect = database.dialect
@@ -55,7 +60,17 @@ class Store:
 
     async def fetch(self, sql: str, params: Params = ()) -> list[Any]:
         """All rows of a query with `?` placeholders, as tuples. Raises StoreError."""
-        return await self._database.fetch(sql, params)
+        try:
+            rows = await self._database.fetch(sql, params)
+        except StoreError as error:
+            if not self._unreadable:
+                log.warning("a read failed", kind=error.kind, reason=error.message)
+            self._unreadable = True
+            raise
+        if self._unreadable:
+            self._unreadable = False
+            log.info("reads work again")
+        return rows
 
     async def write(self, batch: Sequence[Write]) -> int:
         """Commit `batch` as one transaction; returns once it is durable, with the number of rows that its counted
@@ -64,6 +79,16 @@ class Store:
         if self._read_only:
             raise StoreError("the store was opened for reading only")
         return await self._writer.write(batch)
+
+    @property
+    def write_error(self) -> StoreError | None:
+        """Why the last write failed; None once one succeeded."""
+        return self._writer.last_error
+
+    @property
+    def writable(self) -> bool:
+        """Whether the writer takes batches. A store opened for reading never does."""
+        return self._writer.alive
 
     @property
     def waiting(self) -> int:
@@ -99,9 +124,7 @@ async def open_store(
     if parsed.drivername in _SQLITE:
         database = await _sqlite(parsed.set(drivername="sqlite+aiosqlite"), pool_size, read_only)
     else:
-        if not read_only:
-            await asyncio.to_thread(upgrade, parsed)
-        database = PostgresDatabase(parsed, pool_size)
+        database = await _postgres(parsed, pool_size, read_only)
     store = Store(database, address, clock or SystemClock(), read_only=read_only)
     try:
         await store.start()
@@ -136,6 +159,15 @@ def parse_url(url: str) -> URL:
             f"DATABASE_URL has the option {unknown[0]!r}; the store knows sslmode, host and port"
         )
     return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+async def _postgres(url: URL, pool_size: int, read_only: bool) -> PostgresDatabase:
+    # Here and not above: asyncpg costs a tenth of a start that does not need it.
+    from .postgres import PostgresDatabase
+
+    if not read_only:
+        await asyncio.to_thread(upgrade, url)
+    return PostgresDatabase(url, pool_size)
 
 
 async def _sqlite(url: URL, pool_size: int, read_only: bool) -> SqliteDatabase:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from ..model.errors import CdtsError
+from ..model.errors import StoreUnavailable
+
+RETRY_AFTER_S = 10
 
 
-class StoreError(CdtsError):
-    """A read or a write failed. Of a write it means: nothing of that batch is there."""
+class StoreError(StoreUnavailable):
+    """A read or a write failed. Of a write it means: nothing of that batch is there.
+
+    `message` may hold the driver's own words: it is for the log and the command line. `kind` is the driver's name of
+    the failure (`SQLITE_FULL`, an SQLSTATE class), None where it gave none.
+    """
+
+    def __init__(self, message: str, *, kind: str | None = None) -> None:
+        super().__init__(message, retry_after=RETRY_AFTER_S)
+        self.kind = kind
 
 
 class StoreOpenError(StoreError):

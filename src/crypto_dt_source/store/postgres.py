@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from .errors import StoreError
@@ -44,19 +44,19 @@ class PostgresDatabase:
         await self.fetch("SELECT 1", ())
 
     async def fetch(self, sql: str, params: Params) -> list[Any]:
-        """All rows, as tuple-like records. A read whose connection had died is tried once more. Raises StoreError."""
+        """All rows, as tuples. A read whose connection had died is tried once more. Raises StoreError."""
         text = dollars(sql)
         for attempt in (1, 2):
             try:
                 async with self._readers.connect() as connection:
                     driver = await _driver(connection)
                     try:
-                        return await driver.fetch(text, *params)
+                        return list(map(tuple, await driver.fetch(text, *params)))
                     except _DRIVER_ERRORS:
                         if not driver.is_closed() or attempt == 2:
                             raise
                         await connection.invalidate()
-            except (*_DRIVER_ERRORS, DBAPIError) as error:
+            except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
                 raise StoreError(f"the database could not be read: {error}") from error
         raise AssertionError("unreachable")
 
@@ -73,8 +73,10 @@ class PostgresDatabase:
                     if driver.is_closed():
                         await connection.invalidate()
                     raise
-        except (*_DRIVER_ERRORS, DBAPIError) as error:
-            raise StoreError(f"the database refused a write: {error}") from error
+        except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
+            raise StoreError(
+                f"the database refused a write: {error}", kind=getattr(error, "sqlstate", None)
+            ) from error
 
     @staticmethod
     async def _run(driver: asyncpg.Connection[Any], write: Write) -> int:

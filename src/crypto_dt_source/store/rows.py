@@ -187,13 +187,16 @@ class CallStats(NamedTuple):
 
 
 class UserRequestRow(NamedTuple):
-    """One client request. `endpoint` is the route, `address` the client's (already shortened where policy says so)."""
+    """Client requests alike: `batched` of them in the minute that began before `timestamp`, the first one's time.
+    `endpoint` is the route, `address` the client's (`*` for those beyond what a minute keeps apart), `response_time_ms`
+    their mean."""
 
     timestamp: int
     address: str
     endpoint: str
     status: int
     response_time_ms: float | None
+    batched: int = 1
 
 
 class RequestStats(NamedTuple):
@@ -204,7 +207,7 @@ class RequestStats(NamedTuple):
 
 
 class BudgetRow(NamedTuple):
-    """What was used of one upstream limit in the window that began at `window_start_ms`."""
+    """What was used of one upstream limit, in the part of its window that began at `window_start_ms`."""
 
     scope: str
     window_s: int

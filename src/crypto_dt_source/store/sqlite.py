@@ -7,17 +7,20 @@ commit, the writer checkpoints inside its own commits, it is the last to close, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 import aiosqlite
 from sqlalchemy import URL, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ..telemetry import logger
 from .errors import StoreError, StoreOpenError
 from .sql import Params, Write
 
@@ -46,6 +49,7 @@ _READER = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA query_only=1",
 )
+log = logger("store")
 # The driver raises the last three for a value it cannot bind.
 _DRIVER_ERRORS = (sqlite3.Error, OverflowError, TypeError, ValueError)
 
@@ -90,8 +94,26 @@ def pragmas(engine: AsyncEngine, statements: Sequence[str]) -> None:
         cursor.close()
 
 
+def _refusal(what: str, error: BaseException) -> StoreError:
+    return StoreError(f"{what}: {error}", kind=getattr(error, "sqlite_errorname", None))
+
+
 async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
     return cast(aiosqlite.Connection, (await connection.get_raw_connection()).driver_connection)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` whole even when the caller is cancelled meanwhile, who is told afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 class SqliteDatabase:
@@ -112,10 +134,9 @@ class SqliteDatabase:
         self._write: aiosqlite.Connection | None = None
 
     async def start(self) -> None:
-        """Open the writer, which puts the file in WAL mode, and one reader."""
+        """Open the writer, which puts the file in WAL mode, and one reader. Raises StoreError."""
         if self._lock is not None:
-            self._held = await self._writer.connect()
-            self._write = await _driver(self._held)
+            await self._writing()
         await self.fetch("SELECT 1", ())
 
     async def fetch(self, sql: str, params: Params) -> list[Any]:
@@ -124,27 +145,51 @@ class SqliteDatabase:
             async with self._readers.connect() as connection:
                 driver = await _driver(connection)
                 return cast(list[Any], await driver.execute_fetchall(sql, params))
-        except (*_DRIVER_ERRORS, DBAPIError) as error:
-            raise StoreError(f"the database could not be read: {error}") from error
+        except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
+            raise _refusal("the database could not be read", error) from error
+
+    async def _writing(self) -> aiosqlite.Connection:
+        """The connection that writes, opened where there is none. Raises StoreError."""
+        if self._write is None:
+            try:
+                if self._held is None:
+                    self._held = await self._writer.connect()
+                self._write = await _driver(self._held)
+            except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
+                raise _refusal("the database could not be opened for writing", error) from error
+        return self._write
 
     async def apply(self, writes: Sequence[Write]) -> list[int]:
         """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError, and then
-        nothing of them is there."""
-        if self._write is None:
+        nothing of them is there. A connection that cannot roll back is replaced."""
+        if self._lock is None:
             raise StoreError("the database was opened for reading only")
-        driver = self._write
+        driver = await self._writing()
         try:
             # IMMEDIATE takes the write lock at once: a transaction that begins as a reader cannot be upgraded later.
             await driver.execute_fetchall("BEGIN IMMEDIATE")
             changed = [await self._run(driver, write) for write in writes]
             await driver.execute_fetchall("COMMIT")
         except BaseException as error:
-            if driver.in_transaction:
-                await driver.execute_fetchall("ROLLBACK")
+            await _to_its_end(self._undo(driver))
             if isinstance(error, _DRIVER_ERRORS):
-                raise StoreError(f"the database refused a write: {error}") from error
+                raise _refusal("the database refused a write", error) from error
             raise
         return changed
+
+    async def _undo(self, driver: aiosqlite.Connection) -> None:
+        """Leave no transaction open."""
+        try:
+            # Does nothing where SQLite has rolled back by itself. Queued behind whatever the thread still does.
+            await driver.rollback()
+        except _DRIVER_ERRORS as error:
+            log.warning("a rollback failed; the writing connection is opened anew", reason=str(error))
+            held, self._held, self._write = self._held, None, None
+            if held is not None:
+                with contextlib.suppress(*_DRIVER_ERRORS, SQLAlchemyError):
+                    await held.invalidate()
+                with contextlib.suppress(*_DRIVER_ERRORS, SQLAlchemyError):
+                    await held.close()
 
     @staticmethod
     async def _run(driver: aiosqlite.Connection, write: Write) -> int:

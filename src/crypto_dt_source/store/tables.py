@@ -146,12 +146,14 @@ quotes = Table(
     sqlite_with_rowid=False,
 )
 
+# The key first: of a clustered table whose last column is its key while its only other column may not be NULL, the
+# integrity check of SQLite 3.40 says that the other column is NULL in every row.
 price_rates = Table(
     "price_rates",
     metadata,
     _ms("timestamp"),
-    _number("usd", nullable=False),
     _text("currency", nullable=False),
+    _number("usd", nullable=False),
     PrimaryKeyConstraint("timestamp", "currency"),
     sqlite_with_rowid=False,
 )
@@ -377,6 +379,7 @@ user_requests = Table(
     Column("number", big_number, primary_key=True),
     _ms("timestamp"),
     _number("response_time_ms"),
+    Column("batched", Integer, nullable=False, server_default="1"),
     Column("status", SmallInteger, nullable=False),
     _text("address", nullable=False),
     _text("endpoint", nullable=False),
@@ -390,5 +393,5 @@ budgets = Table(
     _number("used", nullable=False),
     Column("window_s", Integer, nullable=False),
     _text("scope", nullable=False),
-    PrimaryKeyConstraint("scope", "window_s"),
+    PrimaryKeyConstraint("scope", "window_s", "window_start_ms"),
 )

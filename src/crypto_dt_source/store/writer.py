@@ -6,14 +6,30 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from ..telemetry import logger
 from .errors import StoreClosed, StoreError
 from .sql import Params, Write
+
+log = logger("store")
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a database raises that does not keep to `Transactions`: it costs its batch, never the writer."""
 
 
 class Transactions(Protocol):
     """What runs a list of statements as one transaction (`SqliteDatabase`, `PostgresDatabase`)."""
 
-    async def apply(self, writes: Sequence[Write]) -> list[int]: ...
+    async def apply(self, writes: Sequence[Write]) -> list[int]:
+        """Raises StoreError, and then nothing of them is there."""
 
 
 class _Batch(NamedTuple):
@@ -36,7 +52,11 @@ class Writer:
     GROUP_ROWS = 50_000
     """Rows after which a group is committed: bounds the log's growth and how long the next caller waits."""
 
+    last_error: StoreError | None
+    """Why the last transaction failed; None once one succeeded."""
+
     def __init__(self, database: Transactions) -> None:
+        self.last_error = None
         self._database = database
         self._queue: asyncio.Queue[_Batch | None] = asyncio.Queue(self.QUEUE)
         self._task: asyncio.Task[None] | None = None
@@ -51,6 +71,11 @@ class Writer:
     def waiting(self) -> int:
         """Batches in the queue now."""
         return self._queue.qsize()
+
+    @property
+    def alive(self) -> bool:
+        """Whether batches are taken."""
+        return self._open and self._task is not None and not self._task.done()
 
     async def write(self, writes: Sequence[Write]) -> int:
         """Commit `writes` as one. Returns rows changed by the counted ones. Raises StoreError, StoreClosed."""
@@ -99,7 +124,7 @@ class Writer:
 
     async def _commit(self, group: list[_Batch]) -> None:
         try:
-            counts = await self._apply(group)
+            counts = await self._transact(group)
         except StoreError as error:
             if len(group) == 1:
                 _fail(group[0], error)
@@ -111,9 +136,33 @@ class Writer:
                 _fail(batch, StoreClosed("the store stopped before the commit was confirmed"))
             raise
         else:
+            if self.last_error is not None:
+                self.last_error = None
+                log.info("writes work again")
             for batch, count in zip(group, counts, strict=True):
                 if not batch.done.done():
                     batch.done.set_result(count)
+
+    async def _transact(self, group: list[_Batch]) -> list[int]:
+        """`_apply` with nothing but StoreError for a failure, which is logged once down and once up."""
+        try:
+            return await self._apply(group)
+        except StoreError as error:
+            # A group is tried again batch by batch: only then it is known whether anything failed.
+            if len(group) == 1:
+                self._note(error)
+            raise
+        except _BUGS as error:
+            log.error("a write crashed", exc_info=error)
+            failed = StoreError(f"a write crashed: {error!r}")
+            if len(group) == 1:
+                self._note(failed)
+            raise failed from error
+
+    def _note(self, error: StoreError) -> None:
+        if self.last_error is None:
+            log.warning("a write failed", kind=error.kind, reason=error.message)
+        self.last_error = error
 
     async def _apply(self, group: list[_Batch]) -> list[int]:
         """One transaction of all batches. Neighbours with the same statement share one `executemany`."""

@@ -10,8 +10,8 @@ from ...clock import rfc3339
 from ...services import books
 from ..deps import ProviderQuery, Rt, SymbolQuery
 from ..errors import responses
-from ..schemas import Book, Trades
-from ..wrap import data_response, meta_of
+from ..schemas.prices import Book, Trades
+from ..wrap import ambiguous, data_response, meta_of
 
 router = APIRouter(prefix="/api", tags=["market"])
 
@@ -21,7 +21,7 @@ async def order_book(
     request: Request,
     rt: Rt,
     symbol: SymbolQuery,
-    depth: Annotated[int, Query(ge=1, le=1000, description="Levels a side.")] = 20,
+    depth: Annotated[int, Query(ge=1, le=1000, description="Levels a side, 1 to 1000.", examples=[20])] = 20,
     provider: ProviderQuery = None,
 ) -> Response:
     """One venue's book, best prices first; the next venue's when the first cannot answer."""
@@ -37,7 +37,8 @@ async def order_book(
         "bids": [{"price": level.price, "size": level.size} for level in book.bids[:depth]],
         "asks": [{"price": level.price, "size": level.size} for level in book.asks[:depth]],
     }
-    return data_response(request, content, meta_of(rt, cached), ttl_s=rt.freshness.orderbook)
+    about = meta_of(rt, cached, ambiguous=ambiguous(resolution))
+    return data_response(request, content, about, ttl_s=rt.freshness.orderbook)
 
 
 @router.get("/trades", response_model=Trades, responses=responses(404, 422, 503), summary="Recent trades")
@@ -45,7 +46,7 @@ async def trades(
     request: Request,
     rt: Rt,
     symbol: SymbolQuery,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Rows.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Trades, 1 to 1000.", examples=[50])] = 50,
     provider: ProviderQuery = None,
 ) -> Response:
     """One venue's newest trades, newest first."""
@@ -55,11 +56,12 @@ async def trades(
     content = {
         "symbol": resolution.asset.ticker,
         "id": resolution.asset.id,
-        "pair": f"{rows[0].base}/{rows[0].quote}" if rows else resolution.asset.ticker,
+        "pair": f"{rows[0].base}/{rows[0].quote}" if rows else None,
         "provider": cached.source[0],
         "data": [
             {"id": t.trade_id, "price": t.price, "size": t.size, "side": t.side, "time": rfc3339(t.event_ms)}
             for t in rows
         ],
     }
-    return data_response(request, content, meta_of(rt, cached), ttl_s=rt.freshness.orderbook)
+    about = meta_of(rt, cached, ambiguous=ambiguous(resolution))
+    return data_response(request, content, about, ttl_s=rt.freshness.orderbook)

@@ -8,49 +8,38 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
 from ...model.asset import Asset
-from ...services import market
-from ..deps import TEXT, PageNumber, Rt, Symbol
+from ...services import coin_pages, market
+from ...services import search as searching
+from ..deps import TEXT, PageNumber, PageSize, Rt, Symbol
 from ..errors import responses
-from ..schemas import CoinPage, Coins, FoundList
+from ..schemas.market import CoinPage, Coins, FoundList
 from ..views import coin_view
-from ..wrap import data_response, meta_of
+from ..wrap import REUSE_S, about_page, ambiguous, data_response, meta, meta_of
 
 router = APIRouter(prefix="/api/coins", tags=["market"])
 
 
-@router.get("", response_model=Coins, responses=responses(404, 422, 503), summary="Coins by market cap")
+@router.get("", response_model=Coins, responses=responses(422, 503), summary="Coins by market cap")
 async def coins(
     request: Request,
     rt: Rt,
     page: PageNumber = 1,
-    page_size: Annotated[
-        int, Query(ge=1, le=250, description="Rows a page; 250 divides into it evenly.")
-    ] = 100,
+    page_size: PageSize = 100,
 ) -> Response:
-    """Coins with market data, the largest first."""
-    start = (page - 1) * page_size
-    upstream_page, offset = divmod(start, market.COINS_PER_PAGE)
-    cached = await market.coin_list(rt, upstream_page + 1)
-    rows = cached.value[offset : offset + page_size]
-    more = offset + page_size < len(cached.value) or len(cached.value) == market.COINS_PER_PAGE
+    """Coins with market data, the largest first. A page past the end is empty."""
+    rows, total, more = await coin_pages.coins_from(rt, (page - 1) * page_size, page_size)
     content = {
-        "data": [coin_view(c) for c in rows],
-        "page": {
-            "number": page,
-            "size": page_size,
-            "total": len(rt.resolver),
-            "next": page + 1 if rows and more else None,
-            "previous": page - 1 if page > 1 else None,
-        },
+        "data": [coin_view(c) for c in rows.value],
+        "page": about_page(page, page_size, total, more),
     }
-    return data_response(request, content, meta_of(rt, cached), ttl_s=rt.freshness.coins)
+    return data_response(request, content, meta_of(rt, rows), ttl_s=rt.freshness.coins)
 
 
 def _found(asset: Asset) -> dict[str, Any]:
     return {"id": asset.id, "symbol": asset.ticker, "name": asset.name, "rank": asset.rank}
 
 
-@router.get("/search", response_model=FoundList, responses=responses(422), summary="Search coins")
+@router.get("/search", response_model=FoundList, responses=responses(422, 503), summary="Search coins")
 async def search(
     request: Request,
     rt: Rt,
@@ -65,14 +54,25 @@ async def search(
         ),
     ],
 ) -> Response:
-    """Coins whose id, ticker or name matches, the largest first."""
-    cached = await market.learn_from_search(rt, q)
+    """Coins whose id, ticker or name matches, the largest first. When no upstream search answers, the coins known already,
+    with `meta.note` and `meta.failed` saying so."""
+    found = await searching.find(rt, q)
+    about = meta(
+        rt,
+        source=found.source,
+        fetched_ms=found.fetched_ms,
+        state=found.state,
+        failed=[{"provider": provider, "failure": failure} for provider, failure in found.failed],
+        note=found.note,
+    )
+    content = {"data": [_found(a) for a in found.assets]}
+    # What an upstream would have added may be there a moment later.
     return data_response(
-        request, {"data": [_found(a) for a in cached.value]}, meta_of(rt, cached), ttl_s=rt.freshness.coins
+        request, content, about, ttl_s=rt.freshness.coins, reuse_s=REUSE_S if found.note is None else 1
     )
 
 
-@router.get("/{symbol}", response_model=CoinPage, responses=responses(404, 422, 503), summary="One coin")
+@router.get("/{symbol:path}", response_model=CoinPage, responses=responses(404, 422, 503), summary="One coin")
 async def coin(request: Request, rt: Rt, symbol: Symbol) -> Response:
     """One coin's page, with our consensus price beside the aggregator's figures."""
     resolution = rt.resolver.resolve(symbol)
@@ -106,5 +106,5 @@ async def coin(request: Request, rt: Rt, symbol: Symbol) -> Response:
         "former_tickers": [{"ticker": r.ticker, "until": r.until} for r in asset.renames],
         "as_of": rfc3339(detail.event_ms) if detail.event_ms is not None else None,
     }
-    about = meta_of(rt, cached, ambiguous=[a.id for a in resolution.ambiguous])
+    about = meta_of(rt, cached, ambiguous=ambiguous(resolution))
     return data_response(request, {"data": data}, about, ttl_s=rt.freshness.coins)

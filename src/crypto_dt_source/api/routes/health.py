@@ -9,7 +9,7 @@ from ... import __version__
 from ...services import health
 from ..deps import Rt
 from ..errors import responses
-from ..schemas import Health, Live, Ready
+from ..schemas.system import Health, Live, Ready
 
 router = APIRouter(prefix="/api/health", tags=["system"])
 
@@ -20,13 +20,13 @@ def _json(content: object) -> Response:
     )
 
 
-@router.get("", response_model=Health, summary="Every component")
+@router.get("", response_model=Health, responses=responses(), summary="Every component")
 async def report(rt: Rt) -> Response:
     """Every component with its reason. `degraded` still answers; `down` does not."""
     return _json({"mode": rt.mode, "version": __version__, **await health.report(rt)})
 
 
-@router.get("/live", response_model=Live, summary="The process runs")
+@router.get("/live", response_model=Live, responses=responses(), summary="The process runs")
 async def live() -> Response:
     """200 as long as the process answers at all."""
     return _json({"status": "ok"})

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from ...clock import rfc3339
-from ...model.errors import NotFound
 from ...model.market import ExchangeInfo
 from ...services import history, market
 from ...services.market import Coin
 from ..deps import Days, Limit100, PageNumber, PageSize, Rt
 from ..errors import responses
-from ..schemas import (
+from ..schemas.market import (
     CategoryList,
     CoinList,
     ExchangeList,
@@ -22,7 +21,7 @@ from ..schemas import (
     Snapshots,
     TrendingList,
 )
-from ..views import coin_view
+from ..views import coin_view, sources_of
 from ..wrap import data_response, meta, meta_of, page_of
 
 router = APIRouter(prefix="/api", tags=["market"])
@@ -31,9 +30,8 @@ router = APIRouter(prefix="/api", tags=["market"])
 @router.get("/market", response_model=Market, responses=responses(503), summary="The whole market")
 async def whole_market(request: Request, rt: Rt) -> Response:
     """Capitalisation, volume and dominance as an aggregator counts them, with our consensus prices of BTC and ETH."""
-    cached = await market.global_market(rt)
+    cached, btc, eth = await market.overview(rt)
     figures = cached.value
-    btc, eth = rt.pricer.point("bitcoin"), rt.pricer.point("ethereum")
     content = {
         "btc_price": btc.price if btc else None,
         "eth_price": eth.price if eth else None,
@@ -44,14 +42,19 @@ async def whole_market(request: Request, rt: Rt) -> Response:
         "active_coins": figures.active_coins,
         "market_cap_change_24h_pct": figures.market_cap_change_24h_pct,
     }
+    points = [point for point in (btc, eth) if point is not None and point.price is not None]
     about = meta_of(
-        rt, cached, prices_source=sorted({p for point in (btc, eth) if point for p in point.providers})
+        rt,
+        cached,
+        stale=cached.state == "stale" or any(point.stale for point in points),
+        prices_source=sorted({name for point in points for name in sources_of(point)}),
+        prices_as_of=rfc3339(min(point.as_of_ms for point in points)) if points else None,
     )
     return data_response(request, content, about, ttl_s=rt.freshness.market)
 
 
 @router.get(
-    "/market/history", response_model=Snapshots, responses=responses(422), summary="The market over time"
+    "/market/history", response_model=Snapshots, responses=responses(422, 503), summary="The market over time"
 )
 async def market_history(request: Request, rt: Rt, days: Days = 7) -> Response:
     """Stored snapshots, ascending."""
@@ -81,7 +84,8 @@ async def market_history(request: Request, rt: Rt, days: Days = 7) -> Response:
     "/market/gainers", response_model=CoinList, responses=responses(422, 503), summary="Largest gains of 24 h"
 )
 async def gainers(request: Request, rt: Rt, limit: Limit100 = 10) -> Response:
-    """Among the 250 largest coins, by percent over 24 h."""
+    """By percent over 24 h, among the coins of the first page of 250 as the aggregator lists them: by its own market
+    caps, and only those it gives a change for."""
     return await _movers(request, rt, rising=True, limit=limit)
 
 
@@ -89,7 +93,8 @@ async def gainers(request: Request, rt: Rt, limit: Limit100 = 10) -> Response:
     "/market/losers", response_model=CoinList, responses=responses(422, 503), summary="Largest losses of 24 h"
 )
 async def losers(request: Request, rt: Rt, limit: Limit100 = 10) -> Response:
-    """Among the 250 largest coins, by percent over 24 h."""
+    """By percent over 24 h, among the coins of the first page of 250 as the aggregator lists them: by its own market
+    caps, and only those it gives a change for."""
     return await _movers(request, rt, rising=False, limit=limit)
 
 
@@ -128,21 +133,18 @@ async def categories(request: Request, rt: Rt, limit: Limit100 = 50) -> Response
 async def trending(request: Request, rt: Rt) -> Response:
     """The top seven coins people look up now."""
     cached = await market.trending(rt)
-    data = []
-    for row in cached.value:
-        family = rt.gateway.source(row.provider).entry.source
-        asset = rt.resolver.native(family, row.native_id)
-        data.append(
-            {
-                "position": row.position,
-                "id": asset.id if asset else row.native_id,
-                "symbol": row.ticker,
-                "name": row.name,
-                "rank": row.rank,
-                "price": row.price,
-                "change_24h_pct": row.change_24h_pct,
-            }
-        )
+    data = [
+        {
+            "position": row.position,
+            "id": asset.id if asset else None,
+            "symbol": row.ticker,
+            "name": row.name,
+            "rank": row.rank,
+            "price": row.price,
+            "change_24h_pct": row.change_24h_pct,
+        }
+        for asset, row in market.trends_of(rt, cached.value)
+    ]
     return data_response(request, {"data": data}, meta_of(rt, cached), ttl_s=rt.freshness.trending)
 
 
@@ -161,7 +163,7 @@ def _exchange(row: ExchangeInfo) -> dict[str, Any]:
 
 @router.get("/exchanges", response_model=ExchangeList, responses=responses(422, 503), summary="Exchanges")
 async def exchanges(request: Request, rt: Rt, page: PageNumber = 1, page_size: PageSize = 50) -> Response:
-    """Exchanges as an aggregator lists them."""
+    """Exchanges as an aggregator lists them, the first 1000 where there are more."""
     cached = await market.exchanges(rt)
     rows, about_page = page_of([_exchange(r) for r in cached.value], page, page_size)
     return data_response(
@@ -178,17 +180,12 @@ async def exchanges(request: Request, rt: Rt, page: PageNumber = 1, page_size: P
 async def exchange(
     request: Request,
     rt: Rt,
-    exchange_id: Annotated[str, Path(min_length=1, max_length=64, examples=["binance"])],
+    exchange_id: Annotated[
+        str, Path(description="Id of the list.", min_length=1, max_length=64, examples=["binance"])
+    ],
 ) -> Response:
     """One exchange, and whether this service reads it directly."""
-    cached = await market.exchanges(rt)
-    row = next((r for r in cached.value if r.native_id == exchange_id), None)
-    if row is None:
-        raise NotFound(
-            f"There is no exchange {exchange_id!r}; GET /api/exchanges lists them.",
-            details={"id": exchange_id},
-        )
-    slug = exchange_id.replace("-", "_")
-    direct = sorted(s.entry.id for s in rt.gateway.sources.values() if slug in (s.entry.id, s.entry.source))
+    cached = await market.exchange(rt, exchange_id)
+    row, direct = cached.value
     content = {"data": {**_exchange(row), "read_directly_as": direct}}
     return data_response(request, content, meta_of(rt, cached), ttl_s=rt.freshness.exchanges)

@@ -6,38 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...clock import parse_rfc3339, rfc3339
+from ...clock import rfc3339
 from ...model.candle import INTERVAL_MS
-from ...model.errors import InvalidParameter
-from ...model.normal import FIRST_MS, LAST_MS
-from ...services import candles, coverage
+from ...services import candles, coverage, fetches
 from ...store import Gap
-from ..deps import Interval, ProviderQuery, Rt, SymbolQuery
+from ..deps import Interval, Moment, ProviderQuery, Rt, SymbolQuery, moment
 from ..errors import responses
-from ..schemas import Candles, CoverageList
-from ..wrap import data_response, meta
+from ..schemas.prices import Candles, CoverageList
+from ..wrap import ambiguous, data_response, meta
 
 router = APIRouter(prefix="/api/ohlcv", tags=["market"])
-Moment = Annotated[
-    str | None,
-    Query(description="RFC 3339 time (`2026-11-22T06:00:00Z`) or milliseconds since 1970.", max_length=40),
-]
-
-
-def _moment(name: str, text: str | None) -> int | None:
-    """Milliseconds of a time parameter. Raises InvalidParameter."""
-    if text is None:
-        return None
-    try:
-        ms = int(text) if text.isascii() and text.isdigit() else parse_rfc3339(text)
-    except (ValueError, OverflowError):
-        ms = -1
-    if not FIRST_MS <= ms < LAST_MS:
-        raise InvalidParameter(
-            f"{name}: give an RFC 3339 time or milliseconds since 1970, from 2009 on.",
-            details={"parameter": name, "got": text, "allowed": "RFC 3339 or milliseconds"},
-        )
-    return ms
 
 
 def _gap(gap: Gap, interval: str) -> dict[str, object]:
@@ -54,7 +32,7 @@ async def ohlcv(
     rt: Rt,
     symbol: SymbolQuery,
     interval: Interval = "1h",
-    limit: Annotated[int, Query(ge=1, le=1000, description="Candles, 1 to 1000.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Candles, 1 to 1000.", examples=[100])] = 100,
     start: Moment = None,
     end: Moment = None,
     provider: ProviderQuery = None,
@@ -68,8 +46,8 @@ async def ohlcv(
         resolution.quote,
         interval,
         limit=limit,
-        start_ms=_moment("start", start),
-        end_ms=_moment("end", end),
+        start_ms=moment("start", start),
+        end_ms=moment("end", end),
         provider=provider,
     )
     own = answer.series.provider
@@ -98,16 +76,18 @@ async def ohlcv(
     }
     about = meta(
         rt,
-        source={own, *answer.repaired.values()} if answer.candles else (),
+        source={answer.repaired.get(c.open_ms, own) for c in answer.candles},
         fetched_ms=answer.fetched_ms,
         state=answer.state,
         gaps=[_gap(g, interval) for g in answer.gaps[:1000]],
-        ambiguous=[a.id for a in resolution.ambiguous],
+        ambiguous=ambiguous(resolution),
     )
     return data_response(request, content, about, ttl_s=rt.freshness.open_candle)
 
 
-@router.get("/coverage", response_model=CoverageList, responses=responses(404, 422), summary="What is stored")
+@router.get(
+    "/coverage", response_model=CoverageList, responses=responses(404, 422, 503), summary="What is stored"
+)
 async def ohlcv_coverage(
     request: Request, rt: Rt, symbol: SymbolQuery, interval: Interval = "1h"
 ) -> Response:
@@ -121,7 +101,7 @@ async def ohlcv_coverage(
             "interval": interval,
             "first": rfc3339(row.coverage.first_ms),
             "last": rfc3339(row.coverage.last_ms),
-            "candles": row.coverage.count,
+            "candles": row.coverage.candles,
             "gaps": [_gap(g, interval) for g in row.gaps],
         }
         for row in rows
@@ -132,6 +112,12 @@ async def ohlcv_coverage(
         "interval": interval,
         "data": data,
     }
-    newest = max((row.coverage.last_ms for row in rows), default=None)
-    about = meta(rt, source={row.series.provider for row in rows}, fetched_ms=newest, state="hit")
+    fetched = [at for row in rows if (at := fetches.newest(rt, row.series)) is not None]
+    about = meta(
+        rt,
+        source={row.series.provider for row in rows},
+        fetched_ms=min(fetched) if len(fetched) == len(rows) > 0 else None,
+        state="hit",
+        ambiguous=ambiguous(resolution),
+    )
     return data_response(request, content, about, ttl_s=60)

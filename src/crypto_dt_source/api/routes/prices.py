@@ -8,17 +8,18 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
 from ...model.candle import INTERVAL_MS
-from ...model.errors import InvalidParameter
 from ...services import asking, history
 from ...services.asking import Priced
 from ...services.prices import METHOD
 from ..deps import Days, Interval, Rt, Symbol, Vs
 from ..errors import responses
-from ..schemas import History, OnePrice, Prices, Sources
-from ..wrap import data_response, meta
+from ..schemas.prices import History, OnePrice, Prices, Sources
+from ..views import sources_of
+from ..wrap import ambiguous, data_response, meta
 
 router = APIRouter(prefix="/api/prices", tags=["market"])
-MAX_SYMBOLS = 100
+HISTORY_TTL_S = 300
+"""Prices are stored every five minutes."""
 
 
 def _view(priced: Priced) -> dict[str, Any]:
@@ -42,19 +43,23 @@ def _view(priced: Priced) -> dict[str, Any]:
     }
 
 
-def _meta(rt: Rt, found: list[Priced]) -> dict[str, Any]:
-    ambiguous = {
-        p.resolution.asset.ticker: [a.id for a in p.resolution.ambiguous]
-        for p in found
-        if p.resolution.ambiguous
-    }
+def _meta(rt: Rt, found: list[Priced], asked: bool) -> dict[str, Any]:
     return meta(
         rt,
-        source={name for p in found for name in p.point.providers},
+        source={name for p in found for name in sources_of(p.point)},
         fetched_ms=min((p.point.as_of_ms for p in found), default=None),
-        state="stale" if any(p.point.stale for p in found) else "hit",
-        ambiguous=ambiguous,
+        state="stale" if any(p.point.stale for p in found) else "miss" if asked else "hit",
+        ambiguous=ambiguous(*(p.resolution for p in found)),
     )
+
+
+def _respond(request: Request, rt: Rt, content: dict[str, Any], about: dict[str, Any]) -> Response:
+    """A price is decided anew each second, so no cache may go on using an answer for longer."""
+    return data_response(request, content, about, ttl_s=rt.freshness.prices, reuse_s=1)
+
+
+def _currency(rt: Rt, vs: str | None) -> str | None:
+    return None if vs is None else rt.pricer.check_vs(vs)
 
 
 @router.get("", response_model=Prices, responses=responses(422, 503), summary="Consensus prices")
@@ -70,18 +75,11 @@ async def prices(
             examples=["BTC,ETH,SOL"],
         ),
     ],
-    vs: Vs = "usd",
+    vs: Vs = None,
 ) -> Response:
-    """The consensus price of each symbol. Unknown ones are named in `errors`; the known ones are still answered."""
-    texts = [text.strip() for text in symbols.split(",") if text.strip()]
-    if not 0 < len(set(texts)) <= MAX_SYMBOLS:
-        raise InvalidParameter(
-            f"symbols: name 1 to {MAX_SYMBOLS} symbols, separated by commas.",
-            details={"parameter": "symbols", "got": len(set(texts)), "allowed": f"1 to {MAX_SYMBOLS}"},
-        )
-    answer = await asking.prices(rt, list(dict.fromkeys(texts)), rt.pricer.check_vs(vs))
-    if not answer.found and all(error.status >= 500 for _, error in answer.errors):
-        raise answer.errors[0][1]
+    """The consensus price of each symbol. Unknown ones are named in `errors`; the known ones are still answered. Texts
+    that mean the same asset in the same currency (`BTC,btc,bitcoin`) are answered in one row."""
+    answer = await asking.prices_named(rt, symbols, _currency(rt, vs))
     errors = [
         {
             "symbol": text,
@@ -92,64 +90,14 @@ async def prices(
         for text, error in answer.errors
     ]
     content = {"data": [_view(p) for p in answer.found], "errors": errors}
-    return data_response(request, content, _meta(rt, answer.found), ttl_s=1)
+    return _respond(request, rt, content, _meta(rt, answer.found, answer.asked))
 
 
 @router.get(
-    "/{symbol}", response_model=OnePrice, responses=responses(404, 422, 503), summary="One consensus price"
-)
-async def price(request: Request, rt: Rt, symbol: Symbol, vs: Vs = "usd") -> Response:
-    """One symbol's consensus price."""
-    priced = await asking.price(rt, symbol, rt.pricer.check_vs(vs))
-    return data_response(request, {"data": _view(priced)}, _meta(rt, [priced]), ttl_s=1)
-
-
-@router.get(
-    "/{symbol}/sources",
-    response_model=Sources,
+    "/history/{symbol:path}",
+    response_model=History,
     responses=responses(404, 422, 503),
-    summary="The quotes behind a price",
-)
-async def sources(request: Request, rt: Rt, symbol: Symbol, vs: Vs = "usd") -> Response:
-    """Every provider's quote: its price, volume, age, weight and deviation, and why it does not count if it does not."""
-    currency = rt.pricer.check_vs(vs)
-    priced = await asking.price(rt, symbol, currency)
-    verdict = rt.pricer.judge(priced.point.asset, currency)
-    rows = [
-        {
-            "provider": v.provider,
-            "source": v.source,
-            "kind": v.kind,
-            "symbol": v.symbol,
-            "currency": v.currency,
-            "price": v.price,
-            "converted": v.converted,
-            "volume": v.volume,
-            "age_seconds": v.age_ms / 1000,
-            "weight": v.weight,
-            "deviation_pct": v.deviation_pct,
-            "excluded": v.excluded.value if v.excluded else None,
-            "detail": v.detail,
-        }
-        for v in sorted(verdict.verdicts, key=lambda v: (-v.weight, v.provider, v.symbol))
-    ]
-    content = {
-        "symbol": priced.resolution.asset.ticker,
-        "id": priced.point.asset,
-        "vs": currency.lower(),
-        "price": verdict.price,
-        "status": verdict.status,
-        "confidence": verdict.half_width,
-        "sources": verdict.sources,
-        "dispersion_pct": verdict.dispersion_pct,
-        "method": verdict.method,
-        "data": rows,
-    }
-    return data_response(request, content, _meta(rt, [priced]), ttl_s=1)
-
-
-@router.get(
-    "/history/{symbol}", response_model=History, responses=responses(404, 422, 503), summary="Price history"
+    summary="Price history",
 )
 async def price_history(
     request: Request, rt: Rt, symbol: Symbol, days: Days = 7, interval: Interval = "1h"
@@ -162,23 +110,71 @@ async def price_history(
         "symbol": resolution.asset.ticker,
         "id": resolution.asset.id,
         "vs": "usd",
-        "data": [
-            {
-                "timestamp": rfc3339(p.timestamp),
-                "price": p.price,
-                "confidence": p.half_width,
-                "sources": p.sources,
-            }
-            for p in points
-        ],
+        "data": [{"timestamp": rfc3339(at), "price": price} for at, price in points],
     }
     about = meta(
         rt,
         source=("consensus",) if points else (),
-        fetched_ms=points[-1].timestamp if points else None,
+        fetched_ms=points[-1][0] if points else None,
         state="hit",
         method=METHOD,
         days=days,
         interval=interval,
+        ambiguous=ambiguous(resolution),
     )
-    return data_response(request, content, about, ttl_s=60)
+    return data_response(request, content, about, ttl_s=HISTORY_TTL_S)
+
+
+@router.get(
+    "/{symbol:path}/sources",
+    response_model=Sources,
+    responses=responses(404, 422, 503),
+    summary="The quotes behind a price",
+)
+async def sources(request: Request, rt: Rt, symbol: Symbol, vs: Vs = None) -> Response:
+    """Every provider's quote: its price, volume, age, weight and deviation, and why it does not count if it does not."""
+    priced, asked = await asking.price(rt, symbol, _currency(rt, vs))
+    verdict = rt.pricer.judge(priced.point.asset, priced.point.vs)
+    rows = [
+        {
+            "provider": v.provider,
+            "source": v.source,
+            "kind": v.kind,
+            "symbol": v.symbol,
+            "currency": v.currency,
+            "price": v.price,
+            "converted": v.converted,
+            "volume": v.volume,
+            "age_seconds": max(0, v.age_ms) / 1000,
+            "weight": v.weight,
+            "deviation_pct": v.deviation_pct,
+            "excluded": v.excluded.value if v.excluded else None,
+            "detail": v.detail,
+        }
+        for v in sorted(verdict.verdicts, key=lambda v: (-v.weight, v.provider, v.symbol))
+    ]
+    content = {
+        "symbol": priced.resolution.asset.ticker,
+        "id": priced.point.asset,
+        "vs": priced.point.vs.lower(),
+        "price": verdict.price,
+        "status": verdict.status,
+        "confidence": verdict.half_width,
+        "sources": verdict.sources,
+        "dispersion_pct": verdict.dispersion_pct,
+        "method": verdict.method,
+        "data": rows,
+    }
+    return _respond(request, rt, content, _meta(rt, [priced], asked))
+
+
+@router.get(
+    "/{symbol:path}",
+    response_model=OnePrice,
+    responses=responses(404, 422, 503),
+    summary="One consensus price",
+)
+async def price(request: Request, rt: Rt, symbol: Symbol, vs: Vs = None) -> Response:
+    """One symbol's consensus price. A pair may be written with its slash (`/api/prices/BTC/EUR`)."""
+    priced, asked = await asking.price(rt, symbol, _currency(rt, vs))
+    return _respond(request, rt, {"data": _view(priced)}, _meta(rt, [priced], asked))

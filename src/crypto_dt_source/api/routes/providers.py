@@ -10,7 +10,7 @@ from ...model.errors import NotFound
 from ...services import providers
 from ..deps import TEXT, Rt
 from ..errors import responses
-from ..schemas import ProviderList, ProviderPage
+from ..schemas.system import ProviderList, ProviderPage, ProviderStats
 from ..wrap import data_response, meta
 
 router = APIRouter(prefix="/api/providers", tags=["providers"])
@@ -23,17 +23,22 @@ ProviderId = Annotated[
 async def all_providers(
     request: Request,
     rt: Rt,
-    category: Annotated[str | None, Query(max_length=40, pattern=TEXT)] = None,
+    category: Annotated[
+        str | None,
+        Query(max_length=40, pattern=TEXT, description="A category of the catalogue.", examples=["exchange"]),
+    ] = None,
     status: Annotated[
         str | None,
         Query(
             max_length=20,
             pattern=TEXT,
             description="live, keyed, off, gone; or up, degraded, down, idle, no_key.",
+            examples=["live"],
         ),
     ] = None,
     q: Annotated[
-        str | None, Query(max_length=64, pattern=TEXT, description="Part of the id or name.")
+        str | None,
+        Query(max_length=64, pattern=TEXT, description="Part of the id or name.", examples=["bin"]),
     ] = None,
 ) -> Response:
     """The catalogue with health, latency, breaker and budget of what is in use."""
@@ -48,7 +53,9 @@ async def all_providers(
 async def of_category(
     request: Request,
     rt: Rt,
-    category: Annotated[str, Path(min_length=1, max_length=40, examples=["exchange"])],
+    category: Annotated[
+        str, Path(description="A category.", min_length=1, max_length=40, examples=["exchange"])
+    ],
 ) -> Response:
     """Providers of one category."""
     if category not in providers.categories():
@@ -72,7 +79,7 @@ async def one_provider(request: Request, rt: Rt, provider_id: ProviderId) -> Res
 
 
 @router.get(
-    "/{provider_id}/stats", response_model=ProviderPage, responses=responses(404, 422), summary="Its counts"
+    "/{provider_id}/stats", response_model=ProviderStats, responses=responses(404, 422), summary="Its counts"
 )
 async def provider_stats(request: Request, rt: Rt, provider_id: ProviderId) -> Response:
     """Calls since start, by capability and by failure."""

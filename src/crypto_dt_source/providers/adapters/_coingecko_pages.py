@@ -25,9 +25,11 @@ from ...model.errors import (
 )
 from ...model.market import Category, CoinDetail, ExchangeInfo, SearchHit
 from ..kit import Reply, Request, T, decoder, iso_ms, positive, read
+from ..paging import Pages
 from ..text import link, plain
 
 PER_PAGE = 250
+EXCHANGE_PAGES = Pages(PER_PAGE)
 BY_CODE: dict[int, type[UpstreamError]] = {
     429: UpstreamRateLimited,
     1020: RegionBlocked,
@@ -254,8 +256,19 @@ class _Exchange(msgspec.Struct):
 _exchanges = decoder(list[_Exchange])
 
 
+def _exchanges_of(number: int, size: int) -> Request:
+    return Request("/exchanges", (("per_page", str(size)), ("page", str(number + 1))))
+
+
 def exchanges_request(ask: ExchangesAsk) -> Request:
-    return Request("/exchanges", (("per_page", str(min(ask.per_page, PER_PAGE))), ("page", str(ask.page))))
+    return _exchanges_of(*EXCHANGE_PAGES.first(ask))
+
+
+def exchanges_next(reply: Reply, ask: ExchangesAsk, previous: Request) -> Request | None:
+    sent = dict(previous.params)
+    rows = len(read_body(_exchanges, reply))
+    following = EXCHANGE_PAGES.after(ask, int(sent["page"]) - 1, int(sent["per_page"]), rows)
+    return None if following is None else _exchanges_of(*following)
 
 
 def exchanges_parse(reply: Reply, ask: ExchangesAsk) -> list[ExchangeInfo]:

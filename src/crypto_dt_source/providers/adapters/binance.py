@@ -15,7 +15,8 @@ from ...model.book import Level, OrderBook, Trade
 from ...model.candle import Candle
 from ...model.errors import SymbolNotListed, UpstreamError, UpstreamRateLimited
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Splitter, ascending, decoder, is_closed, read
+from ...model.unreadable import Unreadable
+from ..kit import Adapter, Endpoint, Reply, Request, Splitter, ascending, decoder, is_closed, read, read_rows
 
 QUOTES = (
     "USDT FDUSD USDC TUSD BUSD USD1 USDE DAI BTC ETH BNB TRY EUR GBP BRL ARS JPY MXN ZAR PLN RON UAH COP CZK IDR NGN "
@@ -57,11 +58,15 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v3/ticker/24hr", weight=80)
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
-    rows = [read(_ticker, reply.body)] if reply.body[:1] == b"{" else read(_tickers, reply.body)
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
+    unreadable: list[Unreadable] = []
+    if reply.body[:1] == b"{":
+        rows = [read(_ticker, reply.body)]
+    else:
+        rows, unreadable = read_rows(_tickers, _Ticker, reply, explain)
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         pair = split(row.symbol)
         # A pair that has not traded in 24 h keeps an old price under a current closeTime: no trades, no quote.

@@ -15,6 +15,7 @@ from ...model.asset import Instrument
 from ...model.book import Level, OrderBook, Trade
 from ...model.candle import Candle
 from ...model.errors import (
+    NotOffered,
     SymbolNotListed,
     UpstreamBroken,
     UpstreamError,
@@ -22,7 +23,8 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, decoder, is_closed, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import Adapter, Endpoint, Reply, Request, decoder, is_closed, read_reply, read_rows, window
 
 ALIASES = {
     "UST": "USDT", "UDC": "USDC", "TSD": "TUSD", "EUT": "EURT", "EUS": "EURS", "TERRAUST": "USTC", "ALG": "ALGO",
@@ -33,6 +35,8 @@ ALIASES = {
 }  # fmt: skip
 """The venue's currency codes whose common ticker is another (its own list is `/v2/conf/pub:map:currency:sym`)."""
 NATIVE = {ticker: code for code, ticker in ALIASES.items()}
+TAKEN = ALIASES.keys() - NATIVE.keys()
+"""Common tickers that are another coin's code here (AMP is Ampleforth, YGG is Yeed): they cannot be asked for."""
 PAPER = {"AAA", "BBB"}
 
 # 1W is left out: nothing published says on which day it opens.
@@ -44,6 +48,10 @@ ROWS_MAX = 10_000
 
 
 def symbol(pair: Pair) -> str:
+    """The venue's name of a pair. Raises NotOffered for a ticker that is another coin's code here."""
+    for ticker in pair:
+        if ticker in TAKEN:
+            raise NotOffered(f"{ticker} is the code of another coin ({ALIASES[ticker]}) at this venue")
     base, quote = NATIVE.get(pair.base, pair.base), NATIVE.get(pair.quote, pair.quote)
     joiner = "" if len(base) == 3 and len(quote) == 3 else ":"
     return f"t{base}{joiner}{quote}"
@@ -95,13 +103,13 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/v2/tickers", (("symbols", names),))
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
-    rows = read_reply(_tickers, reply, explain)
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
+    rows, unreadable = read_rows(_tickers, _Ticker, reply, explain)
     if not rows and len(ask.pairs) == 1:
         raise SymbolNotListed("the venue leaves out symbols it does not list")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         pair = split(row.symbol)
         price = row.last

@@ -17,7 +17,8 @@ from ...model.book import Level, OrderBook, Trade
 from ...model.candle import INTERVAL_MS, Candle
 from ...model.errors import SymbolNotListed, UpstreamError, UpstreamRateLimited, UpstreamRejected
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, decoder, is_closed, opens, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import Adapter, Endpoint, Reply, Request, decoder, is_closed, opens, read_reply, read_rows, window
 
 INTERVALS = {
     i: str(INTERVAL_MS[i] // 1000)
@@ -69,14 +70,18 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v2/ticker/")
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     single = reply.body.lstrip()[:1] == b"{"
-    rows = [read_reply(_ticker, reply, explain)] if single else read_reply(_tickers, reply, explain)
+    unreadable: list[Unreadable] = []
+    if single:
+        rows = [read_reply(_ticker, reply, explain)]
+    else:
+        rows, unreadable = read_rows(_tickers, _Ticker, reply, explain)
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
     # The ticker of one pair does not name it.
     asked = (symbol(ask.pairs[0]), ask.pairs[0]) if single and len(ask.pairs) == 1 else None
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         name = asked if row.pair is None else named(row.pair)
         price = row.last

@@ -24,7 +24,20 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Splitter, decoder, is_closed, opens, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import (
+    Adapter,
+    Endpoint,
+    Reply,
+    Request,
+    Splitter,
+    decoder,
+    is_closed,
+    opens,
+    read_reply,
+    read_rows,
+    window,
+)
 
 T = TypeVar("T")
 
@@ -137,15 +150,16 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/v5/market/tickers", tuple(params))
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     """Spot tickers without a time of their own: the envelope's `time` is when the answer was made. Change is sent as
     a fraction. Raises SymbolNotListed for a single pair answered by an empty list."""
-    rows = rows_of(read_reply(_tickers, reply, explain))
+    answer, unreadable = read_rows(_tickers, _Ticker, reply, explain, "result", "list")
+    rows = rows_of(answer)
     if not rows and len(ask.pairs) == 1:
         raise SymbolNotListed("the venue answered for this symbol with an empty list")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         last, base_volume, quote_volume, change = (
             row.lastPrice,

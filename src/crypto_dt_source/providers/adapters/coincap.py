@@ -15,6 +15,7 @@ from ...model.errors import KeyRefused, SymbolNotListed, UpstreamError, Upstream
 from ...model.market import CoinDetail, CoinMarket, ExchangeInfo, SearchHit
 from ...model.quote import Quote
 from ..kit import Adapter, Endpoint, Reply, Request, decoder, number, positive, read
+from ..paging import id_lists, list_after, offset_in_one
 from ..text import link
 
 FIRST_PAGE = 250
@@ -56,24 +57,19 @@ def _rank(value: Number) -> int | None:
     return None if result is None else int(result)
 
 
-def _id_lists(ids: tuple[str, ...]) -> list[str]:
-    unique = [text for text in dict.fromkeys(i.strip() for i in ids) if text]
-    return [",".join(unique[i : i + IDS_A_CALL]) for i in range(0, len(unique), IDS_A_CALL)]
+def _quotes_of(ids: str) -> Request:
+    return Request("/assets", (("ids", ids), ("limit", str(IDS_A_CALL))))
 
 
 def quotes_request(ask: QuotesAsk) -> Request:
-    lists = _id_lists(ask.ids)
-    if lists:
-        return Request("/assets", (("ids", lists[0]), ("limit", str(IDS_A_CALL))))
+    if lists := id_lists(ask.ids, IDS_A_CALL):
+        return _quotes_of(lists[0])
     return Request("/assets", (("limit", str(FIRST_PAGE)), ("offset", "0")))
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _id_lists(ask.ids)
-    sent = dict(previous.params).get("ids")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return Request("/assets", (("ids", lists[lists.index(sent) + 1]), ("limit", str(IDS_A_CALL))))
+    following = list_after(id_lists(ask.ids, IDS_A_CALL), previous, "ids")
+    return None if following is None else _quotes_of(following)
 
 
 def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
@@ -105,8 +101,8 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
-    size = min(ask.per_page, MAX_ROWS)
-    return Request("/assets", (("limit", str(size)), ("offset", str((ask.page - 1) * size))))
+    offset = offset_in_one(ask, MAX_ROWS)
+    return Request("/assets", (("limit", str(ask.per_page)), ("offset", str(offset))))
 
 
 def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:
@@ -215,8 +211,8 @@ _exchanges = decoder(_Exchanges)
 
 
 def exchanges_request(ask: ExchangesAsk) -> Request:
-    size = min(ask.per_page, MAX_ROWS)
-    return Request("/exchanges", (("limit", str(size)), ("offset", str((ask.page - 1) * size))))
+    offset = offset_in_one(ask, MAX_ROWS)
+    return Request("/exchanges", (("limit", str(ask.per_page)), ("offset", str(offset))))
 
 
 def exchanges_parse(reply: Reply, ask: ExchangesAsk) -> list[ExchangeInfo]:

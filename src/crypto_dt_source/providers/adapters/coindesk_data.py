@@ -20,10 +20,12 @@ from ...model.errors import (
 from ...model.market import CoinMarket
 from ...model.quote import Quote
 from ..kit import Adapter, Endpoint, Reply, Request, T, decoder, is_closed, positive, read, seconds, window
+from ..paging import Pages, id_lists, list_after
 
 MARKET = ("market", "cadli")
 IDS_A_CALL = 50
 TOP_ROWS = 100
+TOP_PAGES = Pages(TOP_ROWS, 50, 20, 10)
 MAX_ROWS = 2000
 RATE_LIMIT_TYPE = 99
 INTERVALS = {"1m": "minutes", "1h": "hours", "1d": "days"}
@@ -121,9 +123,8 @@ _top = decoder(_Top)
 
 def _instrument_lists(ids: tuple[str, ...]) -> list[str]:
     """Coins are tickers here and quoted in dollars; an id that is a pair already (`BTC-EUR`) stays as it is."""
-    unique = [text for text in dict.fromkeys(i.strip().upper() for i in ids) if text]
-    names = [text if "-" in text else f"{text}-USD" for text in unique]
-    return [",".join(names[i : i + IDS_A_CALL]) for i in range(0, len(names), IDS_A_CALL)]
+    names = (text if "-" in text else f"{text}-USD" for i in ids if (text := i.strip().upper()))
+    return id_lists(names, IDS_A_CALL)
 
 
 def _quotes_of(instruments: str) -> Request:
@@ -131,9 +132,9 @@ def _quotes_of(instruments: str) -> Request:
     return Request("/index/cc/v1/latest/tick", params)
 
 
-def _top_of(page: int, size: int) -> Request:
+def _top_of(number: int, size: int) -> Request:
     params = (
-        ("page", str(page)),
+        ("page", str(number + 1)),
         ("page_size", str(size)),
         ("sort_by", "CIRCULATING_MKT_CAP_USD"),
         ("sort_direction", "DESC"),
@@ -145,15 +146,12 @@ def _top_of(page: int, size: int) -> Request:
 
 def quotes_request(ask: QuotesAsk) -> Request:
     lists = _instrument_lists(ask.ids)
-    return _quotes_of(lists[0]) if lists else _top_of(1, TOP_ROWS)
+    return _quotes_of(lists[0]) if lists else _top_of(0, TOP_ROWS)
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _instrument_lists(ask.ids)
-    sent = dict(previous.params).get("instruments")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return _quotes_of(lists[lists.index(sent) + 1])
+    following = list_after(_instrument_lists(ask.ids), previous, "instruments")
+    return None if following is None else _quotes_of(following)
 
 
 def _tick_quote(reply: Reply, tick: _Tick) -> Quote | None:
@@ -209,7 +207,14 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
-    return _top_of(ask.page, min(ask.per_page, TOP_ROWS))
+    return _top_of(*TOP_PAGES.first(ask))
+
+
+def coins_next(reply: Reply, ask: CoinsAsk, previous: Request) -> Request | None:
+    sent = dict(previous.params)
+    rows = len(_read(_top, reply).Data.LIST)
+    following = TOP_PAGES.after(ask, int(sent["page"]) - 1, int(sent["page_size"]), rows)
+    return None if following is None else _top_of(*following)
 
 
 def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:
@@ -297,7 +302,7 @@ ADAPTER = Adapter(
     endpoints={
         Capability.QUOTES: Endpoint(quotes_request, quotes_parse, quotes_next),
         Capability.CANDLES: Endpoint(candles_request, candles_parse, intervals=INTERVALS, max_rows=MAX_ROWS),
-        Capability.COINS: Endpoint(coins_request, coins_parse),
+        Capability.COINS: Endpoint(coins_request, coins_parse, coins_next),
     },
     explain=explain,
 )

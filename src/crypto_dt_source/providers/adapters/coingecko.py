@@ -5,7 +5,6 @@ https://docs.coingecko.com/reference/introduction
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import quote as escape
 
 import msgspec
@@ -28,6 +27,7 @@ from ..kit import (
     seconds,
     window,
 )
+from ..paging import id_lists, list_after, offset_in_one
 from . import _coingecko_pages as pages
 from ._coingecko_pages import PER_PAGE, explain, read_body, ticker
 
@@ -66,19 +66,8 @@ _markets = decoder(list[_Market])
 _simple = decoder(dict[str, _Simple])
 
 
-def _id_lists(ids: Iterable[str]) -> list[str]:
-    """The ids as comma lists of one call each. A blank beside a comma would drop its id, so blanks go first."""
-    lists: list[list[str]] = [[]]
-    length = 0
-    for native_id in dict.fromkeys(text.strip() for text in ids):
-        if not native_id:
-            continue
-        if len(lists[-1]) == PER_PAGE or length + len(native_id) > IDS_LENGTH:
-            lists.append([])
-            length = 0
-        lists[-1].append(native_id)
-        length += len(native_id) + 3  # the comma is sent as %2C
-    return [",".join(one) for one in lists if one]
+def _id_lists(ids: tuple[str, ...]) -> list[str]:
+    return id_lists(ids, PER_PAGE, length=IDS_LENGTH, comma=len("%2C"))
 
 
 def _quotes_of(ids: str | None) -> Request:
@@ -94,11 +83,8 @@ def quotes_request(ask: QuotesAsk) -> Request:
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _id_lists(ask.ids)
-    sent = dict(previous.params).get("ids")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return _quotes_of(lists[lists.index(sent) + 1])
+    following = list_after(_id_lists(ask.ids), previous, "ids")
+    return None if following is None else _quotes_of(following)
 
 
 def _simple_quotes(reply: Reply, ask: QuotesAsk) -> list[Quote]:
@@ -165,12 +151,13 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
+    offset_in_one(ask, PER_PAGE)
     return Request(
         "/coins/markets",
         (
             ("vs_currency", "usd"),
             ("order", "market_cap_desc"),
-            ("per_page", str(min(ask.per_page, PER_PAGE))),
+            ("per_page", str(ask.per_page)),
             ("page", str(ask.page)),
             ("price_change_percentage", "1h,7d"),
         ),
@@ -210,8 +197,8 @@ _ohlc = decoder(list[tuple[int, float, float, float, float]])
 
 
 def candles_request(ask: CandlesAsk) -> Request:
-    # Coins are asked by id: the pair's base is the id in capitals (BITCOIN), never a ticker, so the catalogue does
-    # not offer candles here and only a caller that knows ids can ask.
+    # Coins are asked by id: the pair's base is the id in capitals (BITCOIN), never a ticker. The catalogue does not
+    # offer candles here, since the budget belongs to the lists; `cdts normalize` and callers that know ids can ask.
     days = INTERVALS[ask.interval]
     if ask.interval == "4h" and ask.start_ms is None and ask.end_ms is None:
         days = "7" if ask.limit <= 42 else "14" if ask.limit <= 84 else "30"
@@ -336,7 +323,7 @@ ADAPTER = Adapter(
         Capability.COIN: Endpoint(pages.coin_request, pages.coin_parse),
         Capability.SEARCH: Endpoint(pages.search_request, pages.search_parse),
         Capability.ASSETS: Endpoint(pages.assets_request, pages.assets_parse),
-        Capability.EXCHANGES: Endpoint(pages.exchanges_request, pages.exchanges_parse),
+        Capability.EXCHANGES: Endpoint(pages.exchanges_request, pages.exchanges_parse, pages.exchanges_next),
     },
     explain=explain,
 )

@@ -12,6 +12,7 @@ from ...model.errors import PayloadChanged, SymbolNotListed
 from ...model.market import CoinDetail, CoinMarket, ExchangeInfo, GlobalMarket
 from ...model.quote import Quote
 from ..kit import Adapter, Endpoint, Reply, Request, decoder, number, positive, read
+from ..paging import id_lists, list_after, rows_asked
 from ..text import link, plain
 
 PER_PAGE = 100
@@ -49,24 +50,18 @@ def _rows(reply: Reply) -> list[_Ticker]:
     return read(_page, reply.body).data if reply.body.lstrip()[:1] == b"{" else read(_tickers, reply.body)
 
 
-def _id_lists(ids: tuple[str, ...]) -> list[str]:
-    unique = [text for text in dict.fromkeys(i.strip() for i in ids) if text]
-    return [",".join(unique[i : i + PER_PAGE]) for i in range(0, len(unique), PER_PAGE)]
+def _tickers_from(start: int, rows: int) -> Request:
+    return Request("/tickers/", (("start", str(start)), ("limit", str(min(rows, PER_PAGE)))))
 
 
 def quotes_request(ask: QuotesAsk) -> Request:
-    lists = _id_lists(ask.ids)
-    if lists:
-        return Request("/ticker/", (("id", lists[0]),))
-    return Request("/tickers/", (("start", "0"), ("limit", str(PER_PAGE))))
+    lists = id_lists(ask.ids, PER_PAGE)
+    return Request("/ticker/", (("id", lists[0]),)) if lists else _tickers_from(0, PER_PAGE)
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _id_lists(ask.ids)
-    sent = dict(previous.params).get("id")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return Request("/ticker/", (("id", lists[lists.index(sent) + 1]),))
+    following = list_after(id_lists(ask.ids, PER_PAGE), previous, "id")
+    return None if following is None else Request("/ticker/", (("id", following),))
 
 
 def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
@@ -98,8 +93,15 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
-    size = min(ask.per_page, PER_PAGE)
-    return Request("/tickers/", (("start", str((ask.page - 1) * size)), ("limit", str(size))))
+    return _tickers_from(rows_asked(ask)[0], ask.per_page)
+
+
+def coins_next(reply: Reply, ask: CoinsAsk, previous: Request) -> Request | None:
+    sent = dict(previous.params)
+    start, end = int(sent["start"]) + int(sent["limit"]), rows_asked(ask)[1]
+    if start >= end or len(_rows(reply)) < int(sent["limit"]):
+        return None
+    return _tickers_from(start, end - start)
 
 
 def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:
@@ -240,7 +242,7 @@ ADAPTER = Adapter(
     name="coinlore",
     endpoints={
         Capability.QUOTES: Endpoint(quotes_request, quotes_parse, quotes_next),
-        Capability.COINS: Endpoint(coins_request, coins_parse),
+        Capability.COINS: Endpoint(coins_request, coins_parse, coins_next),
         Capability.COIN: Endpoint(coin_request, coin_parse),
         Capability.GLOBAL: Endpoint(global_request, global_parse),
         Capability.EXCHANGES: Endpoint(exchanges_request, exchanges_parse),

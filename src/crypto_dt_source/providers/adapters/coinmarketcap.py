@@ -14,6 +14,7 @@ from ...model.errors import NotOffered
 from ...model.market import CoinMarket, GlobalMarket
 from ...model.quote import Quote
 from ..kit import Adapter, Endpoint, Reply, Request, decoder, iso_ms, positive
+from ..paging import id_lists, list_after, offset_in_one
 from . import _coinmarketcap_pages as pages
 from ._coinmarketcap_pages import explain, read_body
 
@@ -67,14 +68,13 @@ def _rows(reply: Reply) -> list[_Coin]:
     return rows
 
 
-def _id_lists(ids: tuple[str, ...]) -> list[list[str]]:
-    unique = [text for text in dict.fromkeys(i.strip() for i in ids) if text.isdecimal()]
-    return [unique[i : i + QUOTED_A_CREDIT] for i in range(0, len(unique), QUOTED_A_CREDIT)]
+def _id_lists(ids: tuple[str, ...]) -> list[str]:
+    return id_lists((text for text in ids if text.strip().isdecimal()), QUOTED_A_CREDIT)
 
 
-def _quotes_of(ids: list[str]) -> Request:
+def _quotes_of(ids: str) -> Request:
     # Without skip_invalid one unknown id refuses the whole call.
-    params = (("id", ",".join(ids)), USD, ("skip_invalid", "true"))
+    params = (("id", ids), USD, ("skip_invalid", "true"))
     return Request("/v2/cryptocurrency/quotes/latest", params)
 
 
@@ -89,11 +89,8 @@ def quotes_request(ask: QuotesAsk) -> Request:
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _id_lists(ask.ids)
-    sent = dict(previous.params).get("id", "").split(",")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return _quotes_of(lists[lists.index(sent) + 1])
+    following = list_after(_id_lists(ask.ids), previous, "id")
+    return None if following is None else _quotes_of(following)
 
 
 def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
@@ -125,9 +122,9 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
-    size = min(ask.per_page, LISTINGS_MAX)
-    params = (("start", str((ask.page - 1) * size + 1)), ("limit", str(size)), USD)
-    return Request("/v1/cryptocurrency/listings/latest", params, weight=ceil(size / LISTED_A_CREDIT))
+    start = offset_in_one(ask, LISTINGS_MAX) + 1
+    params = (("start", str(start)), ("limit", str(ask.per_page)), USD)
+    return Request("/v1/cryptocurrency/listings/latest", params, weight=ceil(ask.per_page / LISTED_A_CREDIT))
 
 
 def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:

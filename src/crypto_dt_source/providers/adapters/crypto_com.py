@@ -21,7 +21,20 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Separated, decoder, is_closed, opens, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import (
+    Adapter,
+    Endpoint,
+    Reply,
+    Request,
+    Separated,
+    decoder,
+    is_closed,
+    opens,
+    read_reply,
+    read_rows,
+    window,
+)
 
 BASE = "/exchange/v1/public"
 split = Separated("_")
@@ -34,6 +47,7 @@ INTERVALS = {
     "30m": "30m",
     "1h": "1h",
     "4h": "4h",
+    "6h": "6h",
     "12h": "12h",
     "1d": "1D",
 }
@@ -79,11 +93,12 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request(f"{BASE}/get-tickers")
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
+    answer, unreadable = read_rows(_tickers, _Ticker, reply, explain, "result", "data")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
-    for row in read_reply(_tickers, reply, explain).result.data:
+    quotes: list[Quote | Unreadable] = [*unreadable]
+    for row in answer.result.data:
         # Spot alone has an underscore: perpetuals, futures and indices are BTCUSD-PERP, BTCUSD-270326, BTCUSD-INDEX.
         pair = split(row.i)
         price = row.a

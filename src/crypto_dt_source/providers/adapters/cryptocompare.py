@@ -27,8 +27,10 @@ from ..kit import (
     seconds,
     window,
 )
+from ..paging import Pages, id_lists, list_after
 
 TOP_ROWS = 100
+TOP_PAGES = Pages(TOP_ROWS, 50, 20, 10)
 FSYMS_LENGTH = 900
 """Characters of `fsyms` in one call; the API allows 1000."""
 MAX_ROWS = 2000
@@ -128,17 +130,7 @@ _top = decoder(_Top)
 
 
 def _symbol_lists(ids: tuple[str, ...]) -> list[str]:
-    lists: list[list[str]] = [[]]
-    length = 0
-    for symbol in dict.fromkeys(text.strip() for text in ids):
-        if not symbol or "," in symbol:
-            continue
-        if length + len(symbol) > FSYMS_LENGTH:
-            lists.append([])
-            length = 0
-        lists[-1].append(symbol)
-        length += len(symbol) + 1
-    return [",".join(one) for one in lists if one]
+    return id_lists(ids, FSYMS_LENGTH, length=FSYMS_LENGTH)
 
 
 def _quotes_of(symbols: str) -> Request:
@@ -155,11 +147,8 @@ def quotes_request(ask: QuotesAsk) -> Request:
 
 
 def quotes_next(reply: Reply, ask: QuotesAsk, previous: Request) -> Request | None:
-    lists = _symbol_lists(ask.ids)
-    sent = dict(previous.params).get("fsyms")
-    if sent not in lists or sent == lists[-1]:
-        return None
-    return _quotes_of(lists[lists.index(sent) + 1])
+    following = list_after(_symbol_lists(ask.ids), previous, "fsyms")
+    return None if following is None else _quotes_of(following)
 
 
 def _quote(reply: Reply, symbol: str, currency: str, raw: _Raw) -> Quote | None:
@@ -214,14 +203,20 @@ def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
 
 
 def coins_request(ask: CoinsAsk) -> Request:
-    return _top_of(ask.page - 1, min(ask.per_page, TOP_ROWS))
+    return _top_of(*TOP_PAGES.first(ask))
+
+
+def coins_next(reply: Reply, ask: CoinsAsk, previous: Request) -> Request | None:
+    sent = dict(previous.params)
+    rows = len(read(_top, reply.body).Data)
+    following = TOP_PAGES.after(ask, int(sent["page"]), int(sent["limit"]), rows)
+    return None if following is None else _top_of(*following)
 
 
 def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:
     _refuse_errors(reply)
-    first = (ask.page - 1) * min(ask.per_page, TOP_ROWS) + 1
     coins = []
-    for rank, row in enumerate(read(_top, reply.body).Data, start=first):
+    for row in read(_top, reply.body).Data:
         raw = row.RAW.USD if row.RAW else None
         price = positive(raw.PRICE) if raw else None
         if raw is None or price is None:
@@ -233,7 +228,7 @@ def coins_parse(reply: Reply, ask: CoinsAsk) -> list[CoinMarket]:
                 row.CoinInfo.Name,
                 row.CoinInfo.Name.strip().upper(),
                 row.CoinInfo.FullName,
-                rank,
+                None,
                 price,
                 positive(raw.MKTCAP),
                 number(raw.TOTALVOLUME24HTO),
@@ -352,7 +347,7 @@ ADAPTER = Adapter(
     name="cryptocompare",
     endpoints={
         Capability.QUOTES: Endpoint(quotes_request, quotes_parse, quotes_next),
-        Capability.COINS: Endpoint(coins_request, coins_parse),
+        Capability.COINS: Endpoint(coins_request, coins_parse, coins_next),
         Capability.CANDLES: Endpoint(
             candles_request, candles_parse, intervals=INTERVALS, max_rows=MAX_ROWS, window=True
         ),

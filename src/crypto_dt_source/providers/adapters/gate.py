@@ -22,7 +22,21 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Separated, decoder, opens, read, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import (
+    Adapter,
+    Endpoint,
+    Reply,
+    Request,
+    Separated,
+    decoder,
+    number,
+    opens,
+    read,
+    read_reply,
+    read_rows,
+    window,
+)
 
 split = Separated("_")
 
@@ -59,26 +73,27 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v4/spot/tickers")
 
 
-def _rows(reply: Reply) -> list[_Ticker]:
+def _rows(reply: Reply) -> tuple[list[_Ticker], list[Unreadable]]:
     # A side without orders is sent as "", which no decoder reads as a number. Replaced in the bytes: a string test for
     # each field costs half as much as the decoding. Any other empty field is rare enough to pay for a second look.
     body = reply.body.replace(b'lowest_ask":""', b'lowest_ask":null').replace(
         b'highest_bid":""', b'highest_bid":null'
     )
     try:
-        return read(_tickers, body)
+        return read(_tickers, body), []
     except PayloadChanged:
         plain = Reply(
             reply.provider, reply.status, body.replace(b'""', b"null"), reply.received_ms, reply.headers
         )
-        return read_reply(_tickers, plain, explain)
+        return read_rows(_tickers, _Ticker, plain, explain)
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
+    rows, unreadable = _rows(reply)
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
-    for row in _rows(reply):
+    quotes: list[Quote | Unreadable] = [*unreadable]
+    for row in rows:
         pair = split(row.currency_pair)
         price = row.last
         # No volume in 24 h: the price is older than a day and carries no time that would say so.
@@ -206,7 +221,7 @@ def trades_parse(reply: Reply, ask: TradesAsk) -> list[Trade]:
             t.price,
             t.amount,
             t.side if t.side in ("buy", "sell") else None,
-            int(t.create_time_ms),
+            int(number(t.create_time_ms) or 0),  # 0 is no time, and the row is named for it
         )
         for t in read_reply(_trades, reply, explain)
     ]

@@ -21,7 +21,19 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Splitter, decoder, is_closed, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import (
+    Adapter,
+    Endpoint,
+    Reply,
+    Request,
+    Splitter,
+    decoder,
+    is_closed,
+    read_reply,
+    read_rows,
+    window,
+)
 
 QUOTES = "USDT USDC USDD HUSD BTC ETH HT TRX EUR GBP BRL RUB TRY UAH IDR".split()
 split = Splitter(QUOTES)
@@ -83,14 +95,15 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/market/tickers")
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     # `ts` of the envelope is when the answer was made, not a time of the price: event_ms stays empty.
     if b'"tick":' in reply.body[:512]:
-        return _one_quote(reply, ask)
+        return [*_one_quote(reply, ask)]
+    answer, unreadable = read_rows(_tickers, _Ticker, reply, explain, "data")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
-    for row in read_reply(_tickers, reply, explain).data:
+    quotes: list[Quote | Unreadable] = [*unreadable]
+    for row in answer.data:
         pair = split(row.symbol)
         price = row.close
         # No trade in 24 h: the price is older than a day and carries no time that would say so.

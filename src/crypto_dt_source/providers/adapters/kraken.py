@@ -28,6 +28,7 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
+from ...model.unreadable import Unreadable
 from ..kit import (
     Adapter,
     Endpoint,
@@ -38,6 +39,8 @@ from ..kit import (
     decoder,
     is_closed,
     read_reply,
+    read_rows,
+    seconds,
     window,
 )
 
@@ -149,16 +152,17 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/0/public/Ticker", (("assetVersion", "1"),))
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     """Last trade and the figures of the last 24 h (second of each pair). `o` is today's open, so there is no 24 h
     change. Quote volume is volume times the volume-weighted average price, which is what that average is made of.
     Tickers carry no time; a market without trades in 24 h has zeros and gives no quote."""
-    result = checked(read_reply(_tickers, reply, explain))
+    answer, unreadable = read_rows(_tickers, _Ticker, reply, explain, "result")
+    result = checked(answer)
     provider, received = reply.provider, reply.received_ms
     # The key of a single market may be any of its names; which market it is was asked.
     asked = ask.pairs[0] if len(ask.pairs) == 1 and only(result) else None
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for key, row in result.items():
         price, volume = row.c.price, row.v.day
         if price <= 0 or volume == 0:
@@ -304,7 +308,7 @@ def trades_parse(reply: Reply, ask: TradesAsk) -> list[Trade]:
             t.price,
             t.size,
             "buy" if t.side == "b" else "sell",
-            round(t.time_s * 1000),
+            seconds(t.time_s) or 0,  # 0 is no time, and the row is named for it
         )
         for t in rows[-ask.limit :]
     ]

@@ -23,6 +23,7 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
+from ...model.unreadable import Unreadable
 from ..kit import (
     Adapter,
     Endpoint,
@@ -34,6 +35,7 @@ from ..kit import (
     number,
     opens,
     read_reply,
+    read_rows,
     window,
 )
 
@@ -145,23 +147,24 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v1/market/allTickers", weight=15)
 
 
-def _rows(reply: Reply, ask: QuotesAsk) -> tuple[list[_Ticker], int | None]:
+def _rows(reply: Reply, ask: QuotesAsk) -> tuple[list[_Ticker], list[Unreadable], int | None]:
     if len(ask.pairs) != 1:
-        everything = checked(read_reply(_all, reply, explain))
-        return everything.ticker, everything.time
+        answer, unreadable = read_rows(_all, _Ticker, reply, explain, "data", "ticker")
+        everything = checked(answer)
+        return everything.ticker, unreadable, everything.time
     row = checked(read_reply(_stats, reply, explain))
     if row.last is None and row.buy is None and row.sell is None:
         raise SymbolNotListed("the venue answered for this symbol with nulls")
-    return [row], row.time
+    return [row], [], row.time
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     """`time` is one for all tickers of the answer. `symbolName` is the pair's current name, `symbol` the one it was
     listed under. Change is sent as a fraction; a pair that has not opened has nulls."""
-    rows, event_ms = _rows(reply, ask)
+    rows, unreadable, event_ms = _rows(reply, ask)
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         last, change = row.last, row.changeRate
         # Without trades in 24 h the last price is old while `time` is current: no trades, no quote.

@@ -21,7 +21,20 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Splitter, decoder, is_closed, opens, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import (
+    Adapter,
+    Endpoint,
+    Reply,
+    Request,
+    Splitter,
+    decoder,
+    is_closed,
+    opens,
+    read_reply,
+    read_rows,
+    window,
+)
 
 QUOTES = "USDT USDC USD1 USDE FDUSD TUSD BTC ETH EUR GBP BRL TRY RUB".split()
 split = Splitter(QUOTES)
@@ -87,19 +100,19 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v3/ticker/24hr", weight=40)
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     """24 h tickers. `priceChangePercent` is a fraction in spite of its name. Raises SymbolNotListed for a single pair
     answered by an empty list."""
-    rows = (
-        [read_reply(_ticker, reply, explain)]
-        if reply.body[:1] == b"{"
-        else read_reply(_tickers, reply, explain)
-    )
+    unreadable: list[Unreadable] = []
+    if reply.body[:1] == b"{":
+        rows = [read_reply(_ticker, reply, explain)]
+    else:
+        rows, unreadable = read_rows(_tickers, _Ticker, reply, explain)
     if not rows and len(ask.pairs) == 1:
         raise SymbolNotListed("the venue answered for this symbol with an empty list")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
+    quotes: list[Quote | Unreadable] = [*unreadable]
     for row in rows:
         last, base_volume, quote_volume, change = (
             row.lastPrice,

@@ -21,7 +21,8 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.quote import Pair, Quote
-from ..kit import Adapter, Endpoint, Reply, Request, Separated, decoder, opens, read_reply, window
+from ...model.unreadable import Unreadable
+from ..kit import Adapter, Endpoint, Reply, Request, Separated, decoder, opens, read_reply, read_rows, window
 
 T = TypeVar("T")
 
@@ -116,12 +117,13 @@ def quotes_request(ask: QuotesAsk) -> Request:
     return Request("/api/v5/market/tickers", (("instType", "SPOT"),))
 
 
-def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote]:
+def quotes_parse(reply: Reply, ask: QuotesAsk) -> list[Quote | Unreadable]:
     """Spot tickers; `volCcy24h` is in quote units for SPOT. Change is from the venue's price of 24 hours ago."""
+    answer, unreadable = read_rows(_tickers, _Ticker, reply, explain, "data")
     provider, received = reply.provider, reply.received_ms
     wanted = set(ask.pairs)
-    quotes = []
-    for row in checked(read_reply(_tickers, reply, explain)):
+    quotes: list[Quote | Unreadable] = [*unreadable]
+    for row in checked(answer):
         last = row.last
         # Without trades in 24 h the last price is old while `ts` is current: no trades, no quote.
         if row.instType != "SPOT" or not last or last < 0 or row.vol24h == 0:

@@ -319,7 +319,7 @@ def exchanges(call: Call) -> SimReply:
     return reply(
         [
             {
-                "id": row.id,
+                "id": row.gecko_id,
                 "name": row.name,
                 "year_established": row.year,
                 "country": row.country,

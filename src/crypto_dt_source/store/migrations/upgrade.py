@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 from sqlalchemy import URL, Connection, event, inspect, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -23,7 +22,14 @@ SCHEMA = "0001"
 _ADVISORY_KEY = 0x0063_6474_7300_0001
 """Two processes that start at once on one PostgreSQL: the second waits for the first's migration."""
 
-_ERRORS = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+def _errors(url: URL) -> tuple[type[Exception], ...]:
+    """What opening this address can raise. asyncpg is loaded only where it is used: it costs a tenth of a start."""
+    if url.get_backend_name() == "sqlite":
+        return (SQLAlchemyError, sqlite3.Error, OSError)
+    import asyncpg
+
+    return (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def config() -> Config:
@@ -40,7 +46,7 @@ def upgrade(url: URL, revision: str = "head") -> None:
     address = url.render_as_string(hide_password=True)
     try:
         asyncio.run(_upgrade(url, revision))
-    except _ERRORS as error:
+    except _errors(url) as error:
         reason = str(error.__cause__ or error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreOpenError(f"{address} cannot be opened: {reason}") from error
 

@@ -15,6 +15,9 @@ _ALL = "SELECT id, ticker, name, kind, rank, aliases FROM assets WHERE ticker IS
 _PUT_LISTING = upsert(tables.asset_listings)
 _LISTINGS = """SELECT p.id, l.native_id, l.ticker, l.name, l.rank, l.active
     FROM asset_listings l JOIN providers p ON p.number = l.provider WHERE p.id = ? ORDER BY l.native_id"""
+_ALL_LISTINGS = """SELECT p.id, l.native_id, l.ticker, l.name, l.rank, l.active
+    FROM asset_listings l JOIN providers p ON p.number = l.provider WHERE l.active ORDER BY l.timestamp DESC LIMIT ?"""
+_LISTED = """SELECT MAX(l.timestamp) FROM asset_listings l JOIN providers p ON p.number = l.provider WHERE p.id = ?"""
 _PUT_INSTRUMENT = upsert(tables.instruments)
 _INSTRUMENTS = """SELECT p.id, i.symbol, i.base, i.quote, i.active
     FROM instruments i JOIN providers p ON p.number = i.provider WHERE p.id = ? ORDER BY i.symbol"""
@@ -67,6 +70,19 @@ async def put_listings(store: Store, listings: Iterable[AssetListing], timestamp
 async def listings(store: Store, provider: str) -> list[AssetListing]:
     """One upstream's list of coins, by its own id; those that left it stay until retention takes them."""
     return [AssetListing._make((*row[:5], bool(row[5]))) for row in await store.fetch(_LISTINGS, (provider,))]
+
+
+async def all_listings(store: Store, limit: int) -> list[AssetListing]:
+    """Every upstream's coins in use, those seen last first, at most `limit`."""
+    return [
+        AssetListing._make((*row[:5], bool(row[5]))) for row in await store.fetch(_ALL_LISTINGS, (limit,))
+    ]
+
+
+async def listed_ms(store: Store, provider: str) -> int | None:
+    """When one upstream's list of coins was stored last, None for never."""
+    rows = await store.fetch(_LISTED, (provider,))
+    return rows[0][0] if rows else None
 
 
 async def put_instruments(store: Store, instruments: Iterable[Instrument], timestamp: int) -> None:

@@ -10,14 +10,19 @@ from ..rows import BudgetRow
 from ..sql import Write, upsert
 
 _PUT = upsert(tables.budgets)
-_ALL = "SELECT scope, window_s, window_start_ms, used FROM budgets ORDER BY scope, window_s"
+# Postgres multiplies two integers in 32 bits, too few for a month in ms.
+_PRUNE = "DELETE FROM budgets WHERE window_start_ms + 2000 * CAST(window_s AS BIGINT) < ?"
+_ALL = "SELECT scope, window_s, window_start_ms, used FROM budgets ORDER BY scope, window_s, window_start_ms"
 
 
-async def write(store: Store, rows: Sequence[BudgetRow]) -> None:
-    """Store budgets, replacing by (scope, window length)."""
-    await store.write([Write(_PUT, [(r.window_start_ms, r.used, r.window_s, r.scope) for r in rows])])
+async def write(store: Store, rows: Sequence[BudgetRow], now_ms: int) -> None:
+    """Store the use of parts of windows, replacing by (scope, window length, start of the part), and delete parts
+    that began more than two window lengths before `now_ms`: they left their windows long ago."""
+    batch = [Write(_PUT, [(r.window_start_ms, r.used, r.window_s, r.scope) for r in rows])] if rows else []
+    await store.write([*batch, Write(_PRUNE, [(now_ms - 600_000,)])])
 
 
 async def all_budgets(store: Store) -> list[BudgetRow]:
-    """Every budget, those of windows long past included: the caller knows the time."""
+    """Every part kept, by scope, window length and start; what has left its window included: the caller knows the
+    time."""
     return list(map(BudgetRow._make, await store.fetch(_ALL)))

@@ -23,8 +23,10 @@ _FAILURE_CLASSES = """SELECT p.id, c.status, COUNT(*) FROM api_calls c JOIN prov
     WHERE c.timestamp >= ? AND c.status <> 'ok' GROUP BY p.id, c.status ORDER BY p.id, c.status"""
 
 _ADD_REQUEST = insert(tables.user_requests, without=["number"])
-_REQUESTS = "SELECT COUNT(*), AVG(response_time_ms) FROM user_requests WHERE timestamp >= ?"
-_RECENT_REQUESTS = """SELECT timestamp, address, endpoint, status, response_time_ms FROM user_requests
+_REQUESTS = """SELECT COALESCE(SUM(batched), 0),
+        SUM(response_time_ms * batched) / SUM(CASE WHEN response_time_ms IS NOT NULL THEN batched END)
+    FROM user_requests WHERE timestamp >= ?"""
+_RECENT_REQUESTS = """SELECT timestamp, address, endpoint, status, response_time_ms, batched FROM user_requests
     WHERE timestamp >= ? ORDER BY timestamp DESC, number DESC LIMIT ?"""
 
 
@@ -65,9 +67,9 @@ async def call_stats(store: Store, since_ms: int) -> list[CallStats]:
 
 
 async def write_user_requests(store: Store, requests: Sequence[UserRequestRow]) -> None:
-    """Append client requests."""
+    """Append client requests, those of one minute that are alike as one row."""
     rows = [
-        (r.timestamp, r.response_time_ms, r.status, storable(r.address), storable(r.endpoint))
+        (r.timestamp, r.response_time_ms, r.batched, r.status, storable(r.address), storable(r.endpoint))
         for r in requests
     ]
     await store.write([Write(_ADD_REQUEST, rows)])

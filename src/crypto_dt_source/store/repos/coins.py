@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ...model.asset import AssetListing
 from ...model.market import Category, CoinDetail, CoinMarket, ExchangeInfo
 from .. import tables
 from ..engine import Store
@@ -17,10 +18,10 @@ _MARKETS = """SELECT p.id, c.native_id, c.ticker, c.name, c.rank, c.price, c.mar
         c.change_24h_pct, c.change_7d_pct, c.high_24h, c.low_24h, c.circulating_supply, c.total_supply, c.max_supply,
         c.event_ms, c.received_ms
     FROM coin_markets c JOIN providers p ON p.number = c.provider"""
-_OF_PROVIDER = (
-    f"{_MARKETS} WHERE p.id = ? ORDER BY COALESCE(c.rank, 9000000000), c.native_id LIMIT ? OFFSET ?"
-)
+_OF_PROVIDER = f"{_MARKETS} WHERE p.id = ? ORDER BY COALESCE(c.rank, 9000000000), COALESCE(c.market_cap, 0) DESC, c.native_id LIMIT ? OFFSET ?"
 _ONE = f"{_MARKETS} WHERE p.id = ? AND c.native_id = ?"
+
+_LISTED = "SELECT p.id, c.native_id, c.ticker, c.name, c.rank FROM coin_markets c JOIN providers p ON p.number = c.provider"
 
 _PUT_DETAIL = upsert(tables.coin_details)
 _DETAIL = """SELECT d.payload, d.timestamp FROM coin_details d JOIN providers p ON p.number = d.provider
@@ -30,6 +31,19 @@ _PUT_CATEGORY = upsert(tables.categories)
 _CATEGORIES = """SELECT p.id, c.native_id, c.name, c.market_cap, c.change_24h_pct, c.volume_24h, c.coins, c.event_ms
     FROM categories c JOIN providers p ON p.number = c.provider
     WHERE p.id = ? ORDER BY COALESCE(c.market_cap, 0) DESC, c.native_id"""
+
+_LATEST_CATEGORIES = """SELECT c.timestamp, p.id, c.native_id, c.name, c.market_cap, c.change_24h_pct, c.volume_24h,
+        c.coins, c.event_ms
+    FROM categories c JOIN providers p ON p.number = c.provider
+    WHERE p.id = ? AND c.timestamp = (
+        SELECT MAX(d.timestamp) FROM categories d JOIN providers o ON o.number = d.provider WHERE o.id = ?)
+    ORDER BY COALESCE(c.market_cap, 0) DESC, c.native_id"""
+_LATEST_EXCHANGES = """SELECT e.timestamp, p.id, e.native_id, e.name, e.country, e.year, e.url, e.trust_rank,
+        e.volume_usd, e.volume_btc
+    FROM exchanges e JOIN providers p ON p.number = e.provider
+    WHERE p.id = ? AND e.timestamp = (
+        SELECT MAX(d.timestamp) FROM exchanges d JOIN providers o ON o.number = d.provider WHERE o.id = ?)
+    ORDER BY COALESCE(e.trust_rank, 9000000000), e.native_id"""
 
 _PUT_EXCHANGE = upsert(tables.exchanges)
 _EXCHANGES = """SELECT p.id, e.native_id, e.name, e.country, e.year, e.url, e.trust_rank, e.volume_usd, e.volume_btc
@@ -68,8 +82,13 @@ async def write_markets(store: Store, coins: Iterable[CoinMarket]) -> None:
 
 
 async def markets(store: Store, provider: str, limit: int = 10_000, offset: int = 0) -> list[CoinMarket]:
-    """One aggregator's coins by rank, those without one last."""
+    """One aggregator's coins by rank, those without one last and by market cap."""
     return list(map(CoinMarket._make, await store.fetch(_OF_PROVIDER, (provider, limit, offset))))
+
+
+async def listed(store: Store) -> list[AssetListing]:
+    """The coins of every aggregator's market list, under its own ids."""
+    return [AssetListing._make((*row, True)) for row in await store.fetch(_LISTED)]
 
 
 async def market(store: Store, provider: str, native_id: str) -> CoinMarket | None:
@@ -108,6 +127,12 @@ async def categories(store: Store, provider: str) -> list[Category]:
     return list(map(Category._make, await store.fetch(_CATEGORIES, (provider,))))
 
 
+async def latest_categories(store: Store, provider: str) -> tuple[int, list[Category]] | None:
+    """When an aggregator's newest list of categories was fetched, and the list, the largest first; None without one."""
+    rows = await store.fetch(_LATEST_CATEGORIES, (provider, provider))
+    return (rows[0][0], [Category._make(row[1:]) for row in rows]) if rows else None
+
+
 async def write_exchanges(store: Store, exchanges: Iterable[ExchangeInfo], timestamp: int) -> None:
     """Store exchanges as fetched at `timestamp`, replacing by (provider, native id)."""
     listed = list(exchanges)
@@ -133,3 +158,9 @@ async def write_exchanges(store: Store, exchanges: Iterable[ExchangeInfo], times
 async def exchanges(store: Store, provider: str) -> list[ExchangeInfo]:
     """One aggregator's exchanges by its trust rank, those without one last."""
     return list(map(ExchangeInfo._make, await store.fetch(_EXCHANGES, (provider,))))
+
+
+async def latest_exchanges(store: Store, provider: str) -> tuple[int, list[ExchangeInfo]] | None:
+    """When an aggregator's newest list of exchanges was fetched, and the list by trust rank; None without one."""
+    rows = await store.fetch(_LATEST_EXCHANGES, (provider, provider))
+    return (rows[0][0], [ExchangeInfo._make(row[1:]) for row in rows]) if rows else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .. import tables
 from ..engine import Store
@@ -36,6 +37,14 @@ _QUOTES = """SELECT a.id, q.timestamp, p.id, COALESCE(q.source, p.id), COALESCE(
         q.received_ms, q.unchanged_since_ms
     FROM quotes q JOIN assets a ON a.number = q.asset JOIN providers p ON p.number = q.provider
     WHERE q.timestamp = ? AND q.asset = ? ORDER BY q.position"""
+# The same LEFT JOIN, and the quotes' key is (time, asset): one look-up an asset.
+_BEHIND = """SELECT a.id, q.timestamp, p.id, COALESCE(q.source, p.id), COALESCE(q.kind, ?), q.symbol, q.currency, q.price, q.bid, q.ask, q.volume, q.event_ms,
+        q.received_ms, q.unchanged_since_ms
+    FROM assets a LEFT JOIN quotes q ON q.asset = a.number AND q.timestamp = (
+        SELECT r.timestamp FROM prices r WHERE r.asset = a.number AND r.provider = ? AND r.price IS NOT NULL
+        ORDER BY r.timestamp DESC LIMIT 1)
+    LEFT JOIN providers p ON p.number = q.provider
+    ORDER BY a.number, q.position"""
 _VENUE = "venue"
 _RATES = "SELECT currency, usd FROM price_rates WHERE timestamp = ?"
 
@@ -68,8 +77,24 @@ async def write_prices(
         )
         for p in prices
     ]
+    quote_rows, moments = _quote_rows(quotes, assets, providers)
+    rate_rows = [(r.timestamp, r.currency, r.usd) for r in rates]
+    await store.write(
+        [
+            Write(_PUT_PRICE, price_rows),
+            Write(_DROP_QUOTES, moments),
+            Write(_PUT_QUOTE, quote_rows),
+            Write(_PUT_RATE, rate_rows),
+        ]
+    )
+
+
+def _quote_rows(
+    quotes: Sequence[QuoteRow], assets: Mapping[str, int], providers: Mapping[str, int]
+) -> tuple[list[tuple[Any, ...]], list[tuple[int, int]]]:
+    """Rows of the quotes table, and the (timestamp, asset) each belongs to, once."""
     positions: defaultdict[tuple[int, int], int] = defaultdict(int)
-    quote_rows = []
+    quote_rows: list[tuple[Any, ...]] = []
     for q in quotes:
         key = (q.timestamp, assets[q.asset])
         quote_rows.append(
@@ -92,15 +117,7 @@ async def write_prices(
             )
         )
         positions[key] += 1
-    rate_rows = [(r.timestamp, r.usd, r.currency) for r in rates]
-    await store.write(
-        [
-            Write(_PUT_PRICE, price_rows),
-            Write(_DROP_QUOTES, list(positions)),
-            Write(_PUT_QUOTE, quote_rows),
-            Write(_PUT_RATE, rate_rows),
-        ]
-    )
+    return quote_rows, list(positions)
 
 
 async def history(
@@ -111,7 +128,8 @@ async def history(
     step_ms: int | None = None,
     provider: str = CONSENSUS,
 ) -> list[PricePoint]:
-    """(timestamp, price) of `asset` in [start_ms, end_ms), ascending; a price of None is a time without consensus. Empty for an asset that was never stored.
+    """(timestamp, price) of `asset` in [start_ms, end_ms), ascending; a price of None is a time without consensus.
+    Empty for an asset that was never stored.
 
     With `step_ms`, the last price of each step (steps are counted from 1970), under its own time.
     """
@@ -167,6 +185,18 @@ async def quotes_at(store: Store, asset: str, timestamp: int) -> list[QuoteRow]:
     return list(map(QuoteRow._make, await store.fetch(_QUOTES, (_VENUE, timestamp, number))))
 
 
+async def behind_latest(store: Store, provider: str = CONSENSUS) -> dict[str, list[QuoteRow]]:
+    """The quotes behind each price of `latest_all`, by asset id, in the order they were given; an asset whose quotes
+    retention took is left out."""
+    number = store.numbers.known_provider(provider)
+    found: dict[str, list[QuoteRow]] = {}
+    if number is not None:
+        for row in await store.fetch(_BEHIND, (_VENUE, number)):
+            if row[1] is not None:
+                found.setdefault(row[0], []).append(QuoteRow._make(row))
+    return found
+
+
 async def rates_at(store: Store, timestamp: int) -> dict[str, float]:
     """US dollars for one unit of each currency, as used for the prices of `timestamp`."""
     return {row[0]: row[1] for row in await store.fetch(_RATES, (timestamp,))}
@@ -174,4 +204,4 @@ async def rates_at(store: Store, timestamp: int) -> dict[str, float]:
 
 async def write_rates(store: Store, rates: Iterable[RateRow]) -> None:
     """Store rates by themselves."""
-    await store.write([Write(_PUT_RATE, [(r.timestamp, r.usd, r.currency) for r in rates])])
+    await store.write([Write(_PUT_RATE, [(r.timestamp, r.currency, r.usd) for r in rates])])

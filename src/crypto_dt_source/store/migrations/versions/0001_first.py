@@ -45,6 +45,7 @@ def upgrade() -> None:
     prices()
     candles()
     market()
+    trending()
     listings()
     operations()
     # Number 0 is the service's own: the price it decided, which no upstream said.
@@ -141,8 +142,8 @@ def prices() -> None:
     op.create_table(
         "price_rates",
         big("timestamp"),
-        number("usd"),
         word("currency"),
+        number("usd"),
         sa.PrimaryKeyConstraint("timestamp", "currency", name="pk_price_rates"),
         sqlite_with_rowid=False,
     )
@@ -239,6 +240,9 @@ def market() -> None:
         sa.ForeignKeyConstraint(["provider"], ["providers.number"], name="fk_coin_details_provider"),
         sa.PrimaryKeyConstraint("provider", "native_id", name="pk_coin_details"),
     )
+
+
+def trending() -> None:
     op.create_table(
         "trending",
         big("timestamp"),
@@ -355,6 +359,7 @@ def operations() -> None:
         sa.Column("number", SERIAL_BIG, nullable=False),
         big("timestamp"),
         number("response_time_ms", null=True),
+        sa.Column("batched", sa.Integer(), server_default="1", nullable=False),
         small("status"),
         word("address"),
         word("endpoint"),
@@ -367,7 +372,7 @@ def operations() -> None:
         number("used"),
         integer("window_s"),
         word("scope"),
-        sa.PrimaryKeyConstraint("scope", "window_s", name="pk_budgets"),
+        sa.PrimaryKeyConstraint("scope", "window_s", "window_start_ms", name="pk_budgets"),
     )
 
 

@@ -1,0 +1,99 @@
+"""What the answers of several resources share: provenance, pages, gaps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Meta(BaseModel):
+    """Provenance of an answer."""
+
+    source: list[str] = Field(
+        description="Providers the answer rests on; `consensus` for a stored price whose quotes are no longer kept. Empty "
+        "when there is nothing in it."
+    )
+    fetched_at: str | None = Field(
+        description="When the oldest part of it was received, RFC 3339 UTC; null when there is nothing in it, or (candles) "
+        "when it was stored before the service started."
+    )
+    age_seconds: int | None = Field(description="Whole seconds since `fetched_at`, null with it.")
+    stale: bool = Field(
+        description="Older than its TTL: a refresh is under way or the upstreams are out of reach."
+    )
+    cache: Literal["hit", "miss", "stale"] = Field(
+        description="`hit`: it was here. `miss`: an upstream was asked for it now. `stale`: it was here, past its TTL."
+    )
+    mode: Literal["live", "demo"] = Field(description="`demo`: a simulated market, no real price in it.")
+
+
+class SymbolMeta(Meta):
+    """Provenance of an answer about symbols."""
+
+    ambiguous: dict[str, list[str]] = Field(
+        description="For each ticker in the answer that several coins share: the ids of the others, largest first. The "
+        "largest by market cap was answered. Empty: nothing was ambiguous."
+    )
+
+
+class HistoryMeta(SymbolMeta):
+    """Provenance of a price history."""
+
+    method: str = Field(description="Name and version of the method the prices were decided by.")
+    days: int
+    interval: str
+
+
+class GapRange(BaseModel):
+    """Candles with open times in [start, end) that nobody has."""
+
+    start: str
+    end: str
+    candles: int = Field(description="How many are missing.")
+
+
+class CandleMeta(SymbolMeta):
+    """Provenance of candles."""
+
+    gaps: list[GapRange] = Field(description="What is missing in the answer; at most 1000 ranges.")
+
+
+class FailedSearch(BaseModel):
+    provider: str
+    failure: str = Field(description="Error code.")
+
+
+class SearchMeta(Meta):
+    """Provenance of a search. `fetched_at` is null when only coins known already were looked through."""
+
+    failed: list[FailedSearch] = Field(description="Upstreams whose search was asked and did not answer.")
+    note: str | None = Field(description="What the answer lacks, null for nothing; `stale` is true then.")
+
+
+class MarketMeta(Meta):
+    """Provenance of the global figures."""
+
+    prices_source: list[str] = Field(description="Providers behind `btc_price` and `eth_price`.")
+    prices_as_of: str | None = Field(
+        description="When the older of `btc_price` and `eth_price` was received, RFC 3339 UTC; null without a price. `stale` "
+        "is also true when one of them is."
+    )
+
+
+class ListMeta(Meta):
+    """Provenance of a list that is not paginated."""
+
+    total: int = Field(description="Rows in the list.")
+
+
+class Page(BaseModel):
+    """Where an answer stands in its list. Pages are counted from 1."""
+
+    number: int
+    size: int
+    total: int | None = Field(
+        description="Rows on all pages; null where the upstream does not say how many there are."
+    )
+    next: int | None = Field(description="Number of the next page, null on the last.")
+    previous: int | None = Field(description="Number of the page before, null on the first.")

@@ -1,0 +1,211 @@
+"""Providers and health."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from .common import ListMeta, Meta
+
+State = Literal["up", "degraded", "down", "idle", "no_key", "off", "gone"]
+
+
+class BudgetLine(BaseModel):
+    """One published limit of an upstream and what is used of it."""
+
+    amount: int = Field(description="Requests (or weight) allowed.")
+    per_seconds: int
+    used: int
+    left: int
+    oldest_expires: str = Field(description="When the oldest use leaves the window.")
+
+
+class Provider(BaseModel):
+    """One provider of the catalogue, and how it does now. Measurements are null until it was asked."""
+
+    id: str
+    name: str
+    category: str
+    kind: str = Field(description="`venue`: trades itself. `aggregator`: sums up others.")
+    source: str = Field(description="Unit of independence; two providers with the same source count once.")
+    status: Literal["live", "keyed", "off", "gone"] = Field(description="The catalogue's word.")
+    state: State = Field(description="How it does now; `idle`: not asked yet.")
+    needs_key: bool
+    has_key: bool
+    capabilities: dict[str, int] = Field(
+        description="What it offers, and its place in that pool (1 is first)."
+    )
+    docs: str | None
+    attribution: str | None = Field(description="What its terms want shown.")
+    reason: str | None = Field(description="Why it is off or gone.")
+    since: str | None = Field(description="Since when it is off or gone.")
+    health_score: float | None = Field(description="0 to 100.")
+    success_rate: float | None = Field(description="Share of recent calls, 0 to 1.")
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    breaker: Literal["closed", "open", "half_open"] | None
+    last_success: str | None
+    last_failure: str | None
+    last_failure_code: str | None
+    budget: list[BudgetLine]
+
+
+class ProviderList(BaseModel):
+    data: list[Provider]
+    meta: ListMeta
+
+
+class ProviderPage(BaseModel):
+    data: Provider
+    meta: Meta
+
+
+class LatencyStats(BaseModel):
+    samples: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class UnmappedTickers(BaseModel):
+    count: int
+    top: list[str]
+
+
+class UnprovenTicker(BaseModel):
+    ticker: str
+    asset: str = Field(description="Id of the largest asset with that ticker.")
+
+
+class UnprovenTickers(BaseModel):
+    count: int
+    top: list[UnprovenTicker]
+
+
+class WithdrawnTicker(BaseModel):
+    ticker: str
+    asset: str = Field(description="Id of the asset it was taken for.")
+    ratio: float = Field(description="Last price there, divided by that asset's price.")
+    candidates: list[str] = Field(description="Ids of other assets with that ticker, largest first.")
+
+
+class WithdrawnTickers(BaseModel):
+    count: int
+    top: list[WithdrawnTicker]
+
+
+class UnmatchedRow(BaseModel):
+    id: str = Field(description="The provider's own id.")
+    ticker: str
+    name: str
+
+
+class UnmatchedRows(BaseModel):
+    count: int
+    top: list[UnmatchedRow]
+
+
+class IdentityCounts(BaseModel):
+    """Names of a provider that are not certain to mean an asset: how many, and up to 20 of each."""
+
+    unmapped: UnmappedTickers = Field(description="Quoted tickers that no known asset has.")
+    unproven: UnprovenTickers = Field(
+        description="Tickers several assets share, or known from a list alone, whose price has not yet agreed with the "
+        "asset's: shown as `unproven_identity` among a price's sources, counted in none."
+    )
+    withdrawn: WithdrawnTickers = Field(
+        description="Tickers whose price kept disagreeing with the asset's; the newest."
+    )
+    unmatched: UnmatchedRows = Field(
+        description="Rows of its list of coins that fit no known asset, or several."
+    )
+
+
+class ProviderCounts(BaseModel):
+    """Calls of one provider since start."""
+
+    id: str
+    state: State
+    calls: int
+    successes: int
+    failures: dict[str, int] = Field(description="By error code.")
+    breaker_opened: int = Field(description="How often the breaker opened.")
+    limits_in_use_share: float | None = Field(
+        description="Share of the published limits that is used; below 1 after a 429. Null for one not in use."
+    )
+    latency: dict[str, LatencyStats] = Field(description="Of successful calls, by capability.")
+    identity: IdentityCounts
+    rejected_records: int = Field(
+        description="Records that could not be read or broke the normal form. They are never served."
+    )
+    rejected_newest: list[str] = Field(
+        description="Which they were and why, the newest first, 20 at most. Quotes upstream text."
+    )
+
+
+class ProviderStats(BaseModel):
+    data: ProviderCounts
+    meta: Meta
+
+
+ComponentStatus = Literal["ok", "degraded", "down"]
+
+
+class Component(BaseModel):
+    status: ComponentStatus
+    reason: str | None = Field(description="Why it is not `ok`, or what is switched off.")
+
+
+class DatabaseHealth(Component):
+    dialect: str | None = Field(default=None, description="`sqlite` or `postgresql`; absent when it is down.")
+
+
+class ProvidersHealth(Component):
+    in_use: int
+    fresh: int = Field(description="Providers whose quotes are younger than the price TTL.")
+    resting: list[str] = Field(description="Providers that failed and are not asked now.")
+    newest: str | None = Field(description="When the newest quotes came.")
+
+
+class CacheHealth(Component):
+    entries: int
+    hits: int
+    misses: int
+
+
+class SchedulerHealth(Component):
+    jobs: dict[str, str] = Field(description="`ok` or the error code of the last run, by job.")
+
+
+class Components(BaseModel):
+    database: DatabaseHealth
+    providers: ProvidersHealth
+    cache: CacheHealth
+    scheduler: SchedulerHealth
+
+
+class Metrics(BaseModel):
+    uptime_seconds: int
+    active_connections: int | None = Field(description="Client connections open now; null when not known.")
+    request_count_1h: int
+    average_response_time_ms: float | None
+    accounts_dropped: int = Field(description="Requests and upstream calls of which no row could be kept.")
+    upstream_calls: int = Field(description="Since start.")
+    assets_priced: int
+
+
+class Health(BaseModel):
+    status: ComponentStatus
+    mode: Literal["live", "demo"]
+    version: str
+    components: Components
+    metrics: Metrics
+
+
+class Live(BaseModel):
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    status: Literal["ok"]
+    prices: int = Field(description="Assets with a price that can be served.")

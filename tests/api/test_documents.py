@@ -1,0 +1,70 @@
+"""The documentation pages work without any other host."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from in_process import Service
+
+from crypto_dt_source.api import documents
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class References(HTMLParser):
+    """Everything a page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline = ""
+        self._in_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+        self._in_script = tag == "script"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.inline += data
+
+
+@pytest.mark.parametrize(("page", "script"), [("/docs", "SwaggerUIBundle("), ("/redoc", "Redoc.init(")])
+async def test_page_loads_everything_from_this_server(api: Service, page: str, script: str) -> None:
+    answer = await api.get(page)
+    assert answer.headers["content-type"].startswith("text/html")
+    seen = References()
+    seen.feed(answer.text)
+    assert seen.inline.strip() == ""
+    bodies = []
+    for reference in seen.found:
+        assert not re.match(r"[a-z]+:|//", reference)
+        loaded = await api.get(f"/{reference}")
+        assert loaded.status_code == 200, reference
+        assert len(loaded.content) > 100
+        bodies.append(loaded.text if "image" not in loaded.headers["content-type"] else "")
+    assert any(body.startswith(script) for body in bodies)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert not re.search(r"https?:|\*", policy)
+    assert "script-src 'self';" in policy
+
+
+async def test_no_script_names_the_logo_server_or_the_validator(api: Service) -> None:
+    assert "cdn.redoc.ly" not in (await api.get("/docs/assets/redoc.standalone.js")).text
+    assert "validatorUrl: null" in (await api.get("/docs/assets/swagger.js")).text
+
+
+async def test_document_and_files_may_be_kept_by_a_browser(api: Service) -> None:
+    for path in ("/openapi.json", "/docs", "/redoc", *(f"/docs/assets/{n}" for n in documents.PACKAGED)):
+        answer = await api.get(path)
+        assert int(answer.headers["cache-control"].rpartition("=")[2]) >= 300
+        assert (await api.get(path, if_none_match=answer.headers["etag"])).status_code == 304
+
+
+async def test_document_is_served_whole(api: Service) -> None:
+    served = await api.data("/openapi.json")
+    assert served["openapi"].startswith("3.1")
+    assert served["paths"]["/api/prices"]["get"]["responses"]["200"]["content"]["application/json"]["example"]

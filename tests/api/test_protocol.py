@@ -1,0 +1,185 @@
+"""Over a real socket: what a client gets that does not speak HTTP, and that HEAD and keep-alive hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from in_process import Service
+from uvicorn.server import ServerState
+
+from crypto_dt_source.api.protocol import HEAD_S, MAX_HEAD_BYTES, Protocol
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(api: Service) -> AsyncIterator[int]:
+    """The application behind uvicorn on a free port of the loopback."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(api.edge, lifespan="off", http=Protocol, log_level="critical", access_log=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve([listener]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0)
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+async def said(port: int, sent: bytes) -> bytes:
+    """Everything the server answers before it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def error_in(raw: bytes) -> tuple[int, Any]:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    parsed = json.loads(body)
+    assert headers["content-type"] == "application/json"
+    assert headers["connection"] == "close"
+    assert int(headers["content-length"]) == len(body)
+    assert parsed["request_id"] == headers["x-request-id"]
+    assert set(parsed) == {"error", "code", "details", "request_id"}
+    return int(lines[0].split()[1]), parsed
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"garbage\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"FETCH / HTTP/1.1\r\n\r\n",
+        b"GET /api/market HTTP/1.1\r\nbad header\r\n\r\n",
+        b"GET /api/market HTTP/1.1\r\nA: b\x00c\r\n\r\n",
+        b"GET /api/market HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        b"GET /api/market HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_gets_the_one_shape(port: int, sent: bytes) -> None:
+    status, body = error_in(await said(port, sent))
+    assert (status, body["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("piece", [b"X-%d: y\r\n", b"x%d"])
+async def test_headers_without_end_are_cut_off(port: int, piece: bytes) -> None:
+    flood = b"".join(piece % number for number in range(MAX_HEAD_BYTES))[:MAX_HEAD_BYTES]
+    status, body = error_in(await said(port, b"GET /api/health/live HTTP/1.1\r\nA: " + flood))
+    assert (status, body["code"]) == (431, "too_large")
+    assert body["details"] == {"allowed_bytes": MAX_HEAD_BYTES}
+
+
+async def test_head_and_get_take_turns_on_one_connection(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for method in (b"HEAD", b"GET", b"HEAD", b"GET"):
+        writer.write(method + b" /api/prices?symbols=BTC HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
+        if method == b"GET":
+            assert json.loads(await reader.readexactly(length))["data"][0]["symbol"] == "BTC"
+    writer.close()
+    await writer.wait_closed()
+
+
+class Pipe(asyncio.Transport):
+    """A connection in memory: what was written, and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.said += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+
+class Later:
+    """A loop whose timers fire when the test says so."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.timers: list[tuple[float, Any]] = []
+
+    def call_later(self, delay: float, callback: Any, *_: Any) -> Any:
+        self.timers.append((delay, callback))
+        timer = self._loop.call_later(3600, callback)
+        timer.cancel()
+        return timer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+def connect(config: uvicorn.Config, state: ServerState) -> tuple[Protocol, Pipe, Later]:
+    loop = Later(asyncio.get_running_loop())
+    protocol = Protocol(config, state, {}, _loop=loop)  # type: ignore[arg-type]
+    pipe = Pipe()
+    protocol.connection_made(pipe)
+    return protocol, pipe, loop
+
+
+async def test_a_client_that_never_ends_its_headers_is_closed() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("no request came")
+
+    config = uvicorn.Config(app, lifespan="off", http=Protocol)
+    protocol, pipe, loop = connect(config, ServerState())
+    ((delay, close),) = loop.timers
+    assert delay == HEAD_S
+    for byte in b"GET /":
+        protocol.data_received(bytes([byte]))
+    # Each byte does not buy more time.
+    assert len(loop.timers) == 1
+    close()
+    assert pipe.closed
+    protocol.connection_lost(None)
+    assert protocol._timer is None
+
+
+async def test_a_connection_too_many_is_refused_and_the_others_are_served() -> None:
+    served: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(scope["path"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(app, lifespan="off", http=Protocol, limit_concurrency=2)
+    state = ServerState()
+    first, first_pipe, _ = connect(config, state)
+    connect(config, state)
+    third, third_pipe, _ = connect(config, state)
+    assert third_pipe.closed
+    assert third_pipe.said.startswith(b"HTTP/1.1 503")
+    assert b'"code":"overloaded"' in third_pipe.said
+    first.data_received(b"GET /here HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert first._timer is None
+    await asyncio.gather(*state.tasks)
+    assert served == ["/here"]
+    assert first_pipe.said.startswith(b"HTTP/1.1 204")
+    third.connection_lost(None)
+    assert len(state.connections) == 2

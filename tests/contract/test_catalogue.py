@@ -1,0 +1,51 @@
+"""Every entry in use can be asked, read and simulated; what is not offered is not missing by accident.
+
+That each simulated answer parses to records is tests/sim/test_wire_a.py and test_wire_b_coins.py; here, that no entry and
+capability escapes those.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from crypto_dt_source.model.ask import Capability
+from crypto_dt_source.providers import catalog
+from crypto_dt_source.providers.catalog import Entry
+
+IN_USE = [entry for entry in catalog.load().values() if entry.status in ("live", "keyed")]
+
+
+@pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
+def test_the_simulator_answers_every_capability_on_offer(entry: Entry) -> None:
+    wire: Any = importlib.import_module(f"crypto_dt_source.sim.wire.{entry.adapter}")
+    simulated = {capability for route in wire.ROUTES.values() for capability in route.capabilities}
+    assert set(entry.offers) <= simulated
+
+
+def test_every_adapter_is_in_use() -> None:
+    folder = resources.files("crypto_dt_source.providers") / "adapters"
+    files = {file.name.removesuffix(".py") for file in folder.iterdir() if file.name.endswith(".py")}
+    assert {name for name in files if not name.startswith("_")} == {entry.adapter for entry in IN_USE}
+
+
+READ_ONLY = {("coingecko", Capability.CANDLES): "asked by coin id, without volume; the budget belongs to the lists"}
+"""Capabilities an adapter reads for `cdts normalize` and that the service does not ask for, each with its reason."""
+
+
+@pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
+def test_an_adapter_can_do_nothing_that_is_not_on_offer(entry: Entry) -> None:
+    extra = set(catalog.adapter(entry.adapter).endpoints) - set(entry.offers)
+    assert all((entry.adapter, capability) in READ_ONLY for capability in extra)
+    assert set(entry.offers) <= set(catalog.adapter(entry.adapter).endpoints)
+
+
+def test_ranks_of_one_capability_name_one_order() -> None:
+    """Venues and aggregators are asked apart, so only within a kind would a shared rank leave the order to the id."""
+    for capability in Capability:
+        for kind in catalog.KINDS:
+            ranks = [e.offers[capability].rank for e in IN_USE if e.kind == kind and capability in e.offers]
+            assert len(ranks) == len(set(ranks)), (capability, kind)

@@ -1,0 +1,86 @@
+"""What is installed is what is pinned: every dependency, with the versions that were tested."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from source_tree import ROOT
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==(\d[\w.+!]*)")
+FILES = ("constraints.txt", "bench/constraints.txt")
+
+
+def pins(file: str) -> dict[str, str]:
+    """Version by normalised name; a line of another form fails."""
+    found = {}
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        match = PIN.fullmatch(line)
+        assert match, f"{file}: {line!r} is not name==version"
+        found[canonicalize_name(match[1])] = match[2]
+    return found
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """Everything these requirements bring along on this machine, by normalised name."""
+    names: set[str] = set()
+    waiting = [(Requirement(text), frozenset({""})) for text in requirements]
+    done: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement, extras = waiting.pop()
+        if requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        name = canonicalize_name(requirement.name)
+        names.add(name)
+        wanted = frozenset({"", *requirement.extras})
+        if (name, wanted) in done:
+            continue
+        done.add((name, wanted))
+        try:
+            brings = distribution(name).requires or []
+        except PackageNotFoundError:
+            pytest.fail(f"{name} is needed and not installed")
+        waiting += [(Requirement(text), wanted) for text in brings]
+    return names
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_pins_are_names_and_versions_and_nothing_else(file: str) -> None:
+    found = pins(file)
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    assert len(found) == len(lines), "a name stands there twice"
+
+
+def test_what_the_project_names_is_pinned() -> None:
+    named = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    missing = {canonicalize_name(Requirement(text).name) for text in named} - pins("constraints.txt").keys()
+    assert missing == set()
+
+
+def test_what_is_installed_for_it_is_pinned_with_that_version() -> None:
+    pinned = pins("constraints.txt")
+    names = needed([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
+    assert names - pinned.keys() == set()
+    assert {n: distribution(n).version for n in names if distribution(n).version != pinned[n]} == {}
+
+
+def test_pins_satisfy_what_the_project_asks_for() -> None:
+    pinned = pins("constraints.txt")
+    for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
+
+
+def test_the_benchmarks_reference_is_pinned_apart() -> None:
+    """It wants older versions of shared packages than the service has, so it has pins of its own."""
+    (bench,) = PROJECT["optional-dependencies"]["bench"]
+    pinned = pins("bench/constraints.txt")
+    assert bench == f"ccxt=={pinned['ccxt']}"
+    assert {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]} <= pinned.keys()
+    assert "ccxt" not in pins("constraints.txt")
