@@ -32,7 +32,9 @@ def test_every_adapter_is_in_use() -> None:
     assert {name for name in files if not name.startswith("_")} == {entry.adapter for entry in IN_USE}
 
 
-READ_ONLY = {("coingecko", Capability.CANDLES): "asked by coin id, without volume; the budget belongs to the lists"}
+READ_ONLY = {
+    ("coingecko", Capability.CANDLES): "asked by coin id, without volume; the budget belongs to the lists"
+}
 """Capabilities an adapter reads for `cdts normalize` and that the service does not ask for, each with its reason."""
 
 
