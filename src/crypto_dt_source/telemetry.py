@@ -67,7 +67,7 @@ def configure(level: str = "INFO", fmt: str = "console") -> None:
         processors=[*shared, tail],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _StandardError())),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # lines are rare, and a later `configure` must reach every logger
     )
 
 
