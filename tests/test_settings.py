@@ -12,7 +12,7 @@ from crypto_dt_source.providers import catalog
 from crypto_dt_source.settings import SECRETS, Settings, SettingsError
 from crypto_dt_source.wiring import checked_base_urls
 
-FREE_TEXT = {"data_dir"}
+FREE_TEXT = {"sentiment_model", "data_dir"}
 WRONG = {
     "HOST": ("a b", "an address"),
     "PORT": ("65536", "a whole number from 0 to 65535"),
@@ -43,6 +43,20 @@ WRONG = {
     "BACKFILL_DAYS": ("-1", "a whole number from 0 to 3650"),
     "BACKFILL_TOP": ("1001", "a whole number from 0 to 1000"),
     "BACKFILL_INTERVALS": ("1h,7q", "1m, 3m, 5m"),
+    "CACHE_TTL_DEFI": ("0", "a whole number from 1 to 86400"),
+    "CACHE_TTL_DERIVATIVES": ("0", "a whole number from 1 to 86400"),
+    "CACHE_TTL_GAS": ("0", "a whole number from 1 to 86400"),
+    "CACHE_TTL_CHAIN_STATS": ("0", "a whole number from 1 to 86400"),
+    "CACHE_TTL_NEWS": ("59", "a whole number from 60 to 86400"),
+    "CACHE_TTL_SENTIMENT": ("0", "a whole number from 1 to 86400"),
+    "CACHE_TTL_FEAR_GREED": ("0", "a whole number from 1 to 86400"),
+    "NEWS_FEEDS": ("https://example.org/feed", "name=https://example.org/feed, comma separated"),
+    "ENABLE_SENTIMENT_ANALYSIS": ("perhaps", "true or false"),
+    "SENTIMENT_BACKEND": ("tensorflow", "auto, onnx, torch"),
+    "MODELS_MEMORY_MB": ("63", "a whole number from 64 to 262144"),
+    "MODELS_LOAD": ("never", "lazy, start"),
+    "MODELS_OFFLINE": ("perhaps", "true or false"),
+    "CDTS_ADMIN_KEY": ("verysecret", "at least 16 printable ASCII characters"),
     "UPSTREAM_TIMEOUT": ("nan", "a number above 0 up to 60"),
     "REQUEST_TIMEOUT": ("0", "a number above 0 up to 120"),
     "DATABASE_URL": ("sqlite:///a\tb", "sqlite:///path/to/file.db"),
@@ -76,7 +90,7 @@ def test_a_wrong_value_is_one_sentence(
     assert f"; allowed: {allowed}" in text
     assert "\n" not in text
     assert text.endswith(".")
-    if name.lower() in SECRETS or name == "DATABASE_URL":
+    if name.lower() in (*SECRETS, "cdts_admin_key") or name == "DATABASE_URL":
         assert "secretvalue" not in text.replace("\n", "")
         assert got not in text
     else:

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,12 @@ from in_process import service  # noqa: E402
 from crypto_dt_source.api.app import create_app  # noqa: E402
 from crypto_dt_source.api.errors import error_body  # noqa: E402
 from crypto_dt_source.model.errors import DeadlineExceeded  # noqa: E402
-from crypto_dt_source.services import collect  # noqa: E402
+from crypto_dt_source.services import collect, news  # noqa: E402
 
 EXAMPLES = ROOT / "src" / "crypto_dt_source" / "api" / "examples.json"
 CONTRACT = ROOT / "tests" / "contract"
+KEY = "operator-of-the-examples"
+Ask = Callable[..., Coroutine[Any, Any, Any]]
 ROWS = 2
 """Rows of a list that an example shows."""
 ASKED = {
@@ -49,6 +53,23 @@ ASKED = {
     "/api/ohlcv/coverage": "/api/ohlcv/coverage?symbol=BTC",
     "/api/orderbook": "/api/orderbook?symbol=BTC",
     "/api/trades": "/api/trades?symbol=BTC",
+    "/api/derivatives/funding": "/api/derivatives/funding?symbol=BTC",
+    "/api/derivatives/open-interest": "/api/derivatives/open-interest?symbol=BTC",
+    "/api/defi": "/api/defi",
+    "/api/defi/tvl-chart": "/api/defi/tvl-chart?days=7",
+    "/api/defi/chains": "/api/defi/chains",
+    "/api/defi/yields": "/api/defi/yields",
+    "/api/defi/stablecoins": "/api/defi/stablecoins",
+    "/api/defi/dex-volumes": "/api/defi/dex-volumes",
+    "/api/blockchain/gas": "/api/blockchain/gas",
+    "/api/blockchain/stats": "/api/blockchain/stats",
+    "/api/news": "/api/news",
+    "/api/news/sources": "/api/news/sources",
+    "/api/sentiment": "/api/sentiment",
+    "/api/sentiment/history": "/api/sentiment/history",
+    "/api/sentiment/fear-greed": "/api/sentiment/fear-greed",
+    "/api/sentiment/{symbol}": "/api/sentiment/BTC",
+    "/api/models": "/api/models",
     "/api/providers": "/api/providers?q=binance",
     "/api/providers/category/{category}": "/api/providers/category/exchange",
     "/api/providers/{provider_id}": "/api/providers/binance",
@@ -58,8 +79,24 @@ ASKED = {
     "/api/health/ready": "/api/health/ready",
 }
 """The request behind the example of each route."""
+TEXT = {"text": "Bitcoin ETF inflows hit a record as price breaks out"}
+TEXTS = {"texts": [TEXT["text"], "Exchange halts withdrawals after a hack"]}
+POSTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "/api/analyze/text": ("/api/analyze/text", TEXT),
+    "/api/analyze/batch": ("/api/analyze/batch", TEXTS),
+    "/api/sentiment/analyze": ("/api/sentiment/analyze", TEXT),
+    "/api/sentiment/crypto-analysis": ("/api/sentiment/crypto-analysis", TEXT),
+    "/api/hf/run-sentiment": ("/api/hf/run-sentiment", TEXTS),
+    "/api/models/{id}/load": ("/api/models/embedded/load", {}),
+}
+"""The request and its body behind the example of each POST that can be shown here."""
 REFUSED = {
     "/api/exchanges/{exchange_id}": "/api/exchanges/nowhere",
+    "/api/defi/protocols/{slug}": "/api/defi/protocols/nothing",
+    "/api/defi/tvl-chart": "/api/defi/tvl-chart?chain=nowhere",
+    "/api/blockchain/gas": "/api/blockchain/gas?chain=nowhere",
+    "/api/blockchain/stats": "/api/blockchain/stats?chain=nowhere",
+    "/api/news/{id}": "/api/news/0000000000000000",
     "/api/providers/{provider_id}": "/api/providers/nowhere",
     "/api/providers/{provider_id}/stats": "/api/providers/nowhere/stats",
     "/api/providers/category/{category}": "/api/providers/category/nothing",
@@ -84,10 +121,13 @@ def short(value: Any) -> Any:
 async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
     """Answers by route and status; `*` holds errors that are alike on every route."""
     found: dict[str, dict[str, Any]] = {"*": {}}
-    async with service(folder, collected=False, mode="demo") as api:
+    async with service(folder, collected=False, mode="demo", cdts_admin_key=KEY) as api:
 
-        async def ask(target: str, status: int) -> Any:
-            answer = await api.client.get(target, headers={"X-Request-ID": "example"})
+        async def ask(target: str, status: int, body: Any = None, key: str = KEY) -> Any:
+            headers = {"X-Request-ID": "example", "X-API-Key": key, "Content-Type": "application/json"}
+            method = "GET" if body is None else "POST"
+            sent = body if isinstance(body, str) else None if body is None else json.dumps(body)
+            answer = await api.client.request(method, target, headers=headers, content=sent)
             if answer.status_code != status:
                 raise SystemExit(f"{target}: {answer.status_code} {answer.text[:300]}")
             return short(answer.json())
@@ -99,11 +139,14 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
         await api.pass_time(3600)
         await collect.one_round(api.rt)
         await collect.store_prices(api.rt)
+        await news.read_feeds(api.rt)
         await api.get("/api/coins")
         await api.pass_time(2)
         for path, target in ASKED.items():
             await api.get(target)
             found.setdefault(f"GET {path}", {})["200"] = await ask(target, 200)
+        await _posted(found, ask)
+        await _of_one(found, ask)
         for path, target in REFUSED.items():
             found[f"GET {path}"]["404"] = await ask(target, 404)
         for status, target in ERRORS.items():
@@ -111,6 +154,50 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
     late, _ = error_body(DeadlineExceeded("The answer was not ready within 20 seconds."), "example")
     found["*"]["504"] = json.loads(late)
     return found
+
+
+async def _posted(found: dict[str, dict[str, Any]], ask: Ask) -> None:
+    """Scored texts, the models, and what is said without the right key."""
+    for path, (target, body) in POSTED.items():
+        found[f"POST {path}"] = {"200": await ask(target, 200, body)}
+    load = found["POST /api/models/{id}/load"]
+    unloaded = copy.deepcopy(load["200"])
+    unloaded["data"].update(id="finbert", state="unloaded", memory_mb=None)
+    found["POST /api/models/{id}/unload"] = {
+        "200": unloaded,
+        "409": await ask("/api/models/embedded/unload", 409, {}),
+    }
+    told = found["POST /api/analyze/text"]["200"]["meta"]
+    found["POST /api/models/{id}/generate"] = {
+        "200": {
+            "model": "opt-125m",
+            "prompt": "Bitcoin is",
+            "text": " …",
+            "timestamp": told["fetched_at"],
+            "meta": {**told, "source": ["opt-125m"], "model": "opt-125m", "revision": "…"},
+        },
+        "422": await ask("/api/models/embedded/generate", 422, {"prompt": "Bitcoin is"}),
+    }
+    for name in ("load", "unload", "generate"):
+        body = {"prompt": "Bitcoin is"} if name == "generate" else {}
+        found[f"POST /api/models/{{id}}/{name}"]["404"] = await ask(f"/api/models/none/{name}", 404, body)
+    for path in ("/api/analyze/text", "/api/analyze/batch", "/api/hf/run-sentiment"):
+        body = {**(TEXT if path.endswith("text") else TEXTS), "model": "none"}
+        found[f"POST {path}"]["404"] = await ask(path, 404, body)
+    for path in ("/api/sentiment/analyze", "/api/sentiment/crypto-analysis"):
+        found[f"POST {path}"]["404"] = found["POST /api/analyze/text"]["404"]
+    found["*"]["400"] = await ask("/api/analyze/text", 400, "no JSON")
+    found["*"]["409"] = await ask("/api/analyze/text", 409, {**TEXT, "model": "finbert"})
+    found["*"]["401"] = await ask("/api/analyze/batch", 401, TEXTS, key="")
+    found["*"]["403"] = await ask("/api/analyze/batch", 403, TEXTS, key="not the key")
+
+
+async def _of_one(found: dict[str, dict[str, Any]], ask: Ask) -> None:
+    """Pages of what the lists named."""
+    slug = found["GET /api/defi"]["200"]["data"][0]["slug"]
+    found["GET /api/defi/protocols/{slug}"] = {"200": await ask(f"/api/defi/protocols/{slug}", 200)}
+    article = found["GET /api/news"]["200"]["data"][0]["id"]
+    found["GET /api/news/{id}"] = {"200": await ask(f"/api/news/{article}", 200)}
 
 
 def write(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
@@ -18,9 +19,10 @@ DAY_S = 86_400
 
 
 SECRETS = tuple(
-    f"{name}_api_key" for name in ("coingecko", "coingecko_pro", "coinmarketcap", "coincap", "cryptocompare")
+    f"{name}_api_key"
+    for name in ("coingecko", "coingecko_pro", "coinmarketcap", "coincap", "cryptocompare", "etherscan")
 )
-"""Settings whose value is never printed."""
+"""Upstream keys. Their values are never printed."""
 
 
 class SettingsError(ValueError):
@@ -83,6 +85,19 @@ class Settings(BaseSettings):
     )
     cache_ttl_orderbook: int = Field(2, ge=1, le=3600, description="Soft age of order books and trades.")
     cache_ttl_exchanges: int = Field(3600, ge=1, le=DAY_S, description="Soft age of the list of exchanges.")
+    cache_ttl_defi: int = Field(3600, ge=1, le=DAY_S, description="Soft age of everything DeFi.")
+    cache_ttl_derivatives: int = Field(
+        300, ge=1, le=DAY_S, description="Soft age of funding rates and open interest."
+    )
+    cache_ttl_gas: int = Field(30, ge=1, le=DAY_S, description="Soft age of transaction fees.")
+    cache_ttl_chain_stats: int = Field(300, ge=1, le=DAY_S, description="Soft age of chain statistics.")
+    cache_ttl_news: int = Field(
+        1800, ge=60, le=DAY_S, description="Age of the newest read of a feed up to which news count as fresh."
+    )
+    cache_ttl_sentiment: int = Field(300, ge=1, le=DAY_S, description="Soft age of the sentiment aggregate.")
+    cache_ttl_fear_greed: int = Field(
+        3600, ge=1, le=DAY_S, description="Soft age of the fear and greed index."
+    )
     cache_max_stale_prices: int = Field(
         7 * DAY_S, ge=1, description="Oldest price that is still answered, marked stale."
     )
@@ -116,6 +131,33 @@ class Settings(BaseSettings):
     backfill_top: int = Field(25, ge=0, le=1000, description="Largest assets whose candles are back-filled.")
     backfill_intervals: str = Field("1h,1d", description="Intervals back-filled, comma separated.")
 
+    news_feeds: str = Field(
+        "",
+        description="More feeds, comma separated: name=https://example.org/feed. A name is lower-case letters, digits and _.",
+    )
+    enable_sentiment_analysis: bool = Field(
+        True, description="Score the news; off: articles have no sentiment."
+    )
+    sentiment_model: str = Field(
+        "embedded",
+        description="The model that scores: an id of GET /api/models, a hub id (owner/name) or a folder. What is not "
+        "embedded is fetched once from the hub, where onnx or torch can run it.",
+    )
+    sentiment_backend: Literal["auto", "onnx", "torch"] = Field(
+        "auto",
+        description="What runs models: auto takes onnx where it can; torch needs the extra [transformers].",
+    )
+    models_memory_mb: int = Field(
+        1024,
+        ge=64,
+        le=262_144,
+        description="Memory of loaded models together; the longest unused leave first.",
+    )
+    models_load: Literal["lazy", "start"] = Field("lazy", description="When SENTIMENT_MODEL is loaded.")
+    models_offline: bool = Field(
+        False, description="Never fetch a model; only what is in DATA_DIR or a folder is used."
+    )
+
     upstream_timeout: float = Field(8.0, gt=0, le=60, description="Longest one upstream call may take.")
     request_timeout: float = Field(20.0, gt=0, le=120, description="Longest a client waits before a 504.")
 
@@ -124,6 +166,14 @@ class Settings(BaseSettings):
     coinmarketcap_api_key: str = Field("", repr=False, description="CoinMarketCap key.")
     coincap_api_key: str = Field("", repr=False, description="CoinCap v3 key.")
     cryptocompare_api_key: str = Field("", repr=False, description="CryptoCompare / CoinDesk Data key.")
+    etherscan_api_key: str = Field("", repr=False, description="Etherscan v2 key, one for all its chains.")
+
+    cdts_admin_key: str = Field(
+        "",
+        repr=False,
+        description="The operator's key (X-API-Key) for routes that need one: loading models, batches, generation. At "
+        "least 16 characters. Not set: these routes refuse everybody.",
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -161,6 +211,23 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///path/to/file.db or postgresql://user:password@host/name")
         return value
 
+    @field_validator("cdts_admin_key")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        value = value.strip()
+        if value and (len(value) < 16 or not (value.isascii() and value.isprintable())):
+            raise ValueError("at least 16 printable ASCII characters")
+        return value
+
+    @field_validator("news_feeds")
+    @classmethod
+    def _named_feeds(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            name, mark, url = part.partition("=")
+            if not (mark and re.fullmatch(r"[a-z][a-z0-9_]{1,39}", name.strip()) and "://" in url):
+                raise ValueError("name=https://example.org/feed, comma separated")
+        return value
+
     @field_validator(*SECRETS)
     @classmethod
     def _header_text(cls, value: str) -> str:
@@ -178,6 +245,11 @@ class Settings(BaseSettings):
         """Upstream keys that are set, by environment name."""
         named = {name.upper(): str(getattr(self, name)) for name in SECRETS}
         return {name: value for name, value in named.items() if value}
+
+    def feeds(self) -> dict[str, str]:
+        """Addresses of NEWS_FEEDS by name."""
+        parts = [part.strip().partition("=") for part in self.news_feeds.split(",") if part.strip()]
+        return {name.strip(): url.strip() for name, _, url in parts}
 
     def sql_url(self) -> str:
         """The database URL, the default filled in."""
@@ -202,7 +274,7 @@ def load(**overrides: object) -> Settings:
 
 def _got(name: str, overrides: dict[str, object]) -> str:
     """What was given, in a form that is safe to print."""
-    if name in SECRETS:
+    if name in SECRETS or name == "cdts_admin_key":
         return "a secret that cannot be one"
     if overrides.get(name) is not None:
         return repr(overrides[name])

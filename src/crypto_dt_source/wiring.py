@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
 
+from .analysis.registry import Models
 from .clock import Clock, SystemClock
 from .gateway import Gateway, GatewayPolicy, HttpTransport, Transport
 from .gateway.guard import check_base_url
 from .jobs.runner import Runner
 from .jobs.timetable import JOBS, polls
 from .model.asset import Asset
-from .model.errors import AddressRefused
+from .model.errors import AddressRefused, UnknownModel
 from .providers import catalog
 from .providers.catalog import Entry
 from .providers.resolver import Resolver
@@ -23,6 +24,7 @@ from .services import collect, restore
 from .services.accounts import Accounts
 from .services.allowance import Allowance
 from .services.board import Board
+from .services.newsroom import Newsroom
 from .services.on_demand import OnDemand, fetch_assets
 from .services.prices import Pricer
 from .services.runtime import Freshness, Limits, Runtime
@@ -52,6 +54,13 @@ def freshness_of(settings: Settings) -> Freshness:
         open_candle=settings.cache_ttl_open_candle,
         orderbook=settings.cache_ttl_orderbook,
         exchanges=settings.cache_ttl_exchanges,
+        defi=settings.cache_ttl_defi,
+        derivatives=settings.cache_ttl_derivatives,
+        gas=settings.cache_ttl_gas,
+        chain_stats=settings.cache_ttl_chain_stats,
+        news=settings.cache_ttl_news,
+        sentiment=settings.cache_ttl_sentiment,
+        fear_greed=settings.cache_ttl_fear_greed,
         max_stale_prices=settings.cache_max_stale_prices,
         max_stale_market=settings.cache_max_stale_market,
         max_stale_orderbook=settings.cache_max_stale_orderbook,
@@ -71,7 +80,27 @@ def limits_of(settings: Settings) -> Limits:
         retention_quotes_hours=settings.retention_quotes_hours,
         retention_requests_days=settings.retention_requests_days,
         request_timeout_s=settings.request_timeout,
+        sentiment=settings.enable_sentiment_analysis,
     )
+
+
+def models_of(settings: Settings, clock: Clock) -> Models:
+    """The registry of models. Raises SettingsError for a SENTIMENT_MODEL that can be none."""
+    try:
+        return Models(
+            clock,
+            settings.data_dir / "models",
+            backend=settings.sentiment_backend,
+            memory_mb=settings.models_memory_mb,
+            default=settings.sentiment_model,
+            load=settings.models_load,
+            offline=settings.models_offline,
+        )
+    except UnknownModel as error:
+        raise SettingsError(
+            f"SENTIMENT_MODEL: got {settings.sentiment_model[:80]!r}; {error.message} Allowed: an id of GET /api/models, "
+            "owner/name on the hub, or a folder."
+        ) from None
 
 
 @asynccontextmanager
@@ -87,7 +116,7 @@ async def open_runtime(
     """A Runtime with its store open, last prices restored and, when `background`, its jobs running; all closed at the
     end in the opposite order. Raises StoreOpenError, CatalogError, SettingsError."""
     clock = clock or SystemClock()
-    entries = catalog.load()
+    entries = with_own_feeds(settings.feeds(), catalog.load())
     urls = checked_base_urls(base_urls or {}, entries)
     accounts = Accounts(clock)
     async with AsyncExitStack() as stack:
@@ -103,7 +132,10 @@ async def open_runtime(
             observer=accounts.call,
         )
         stack.push_async_callback(gateway.close)
-        rt = _runtime(settings, store, gateway, entries, accounts, mode)
+        models = models_of(settings, clock)
+        stack.push_async_callback(models.close)
+        await models.start()
+        rt = _runtime(settings, store, gateway, entries, accounts, models, mode)
         stack.push_async_callback(rt.cache.close)
         stack.push_async_callback(rt.on_demand.close)
         await restore.everything(rt)
@@ -125,6 +157,7 @@ def _runtime(
     gateway: Gateway,
     entries: Mapping[str, Entry],
     accounts: Accounts,
+    models: Models,
     mode: str,
 ) -> Runtime:
     clock = accounts.clock
@@ -137,6 +170,7 @@ def _runtime(
 
     rt = Runtime(
         clock=clock,
+        entries=entries,
         gateway=gateway,
         store=store,
         resolver=resolver,
@@ -145,6 +179,8 @@ def _runtime(
         pricer=Pricer(board, resolver, clock, freshness.prices, freshness.max_stale_prices),
         accounts=accounts,
         on_demand=OnDemand(fetch, clock, resolver.packaged),
+        models=models,
+        newsroom=Newsroom(resolver, clock),
         renewals=Allowance(clock, RENEWALS_PER_S, RENEWALS_AT_ONCE),
         searches=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
         pages=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
@@ -153,9 +189,29 @@ def _runtime(
         freshness=freshness,
         limits=limits_of(settings),
         mode=mode,
+        admin_key=settings.cdts_admin_key,
         started_ms=clock.now_ms(),
     )
     return rt
+
+
+def with_own_feeds(feeds: Mapping[str, str], entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
+    """The catalogue and the feeds of NEWS_FEEDS. Raises SettingsError for a name that is taken or an address that
+    cannot be one."""
+    own: dict[str, Entry] = {}
+    for name, url in feeds.items():
+        if name in entries:
+            raise SettingsError(
+                f"NEWS_FEEDS: got the name {name!r}, which a provider has; allowed: another name."
+            )
+        try:
+            check_base_url(url, whole=True)
+        except AddressRefused as error:
+            raise SettingsError(
+                f"NEWS_FEEDS: got an address for {name!r} that cannot be used; {error.message}."
+            ) from None
+        own[name] = catalog.own_feed(name, url)
+    return {**entries, **own} if own else entries
 
 
 def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]) -> dict[str, str]:
@@ -166,7 +222,7 @@ def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]
             near = get_close_matches(provider, entries, n=3) or sorted(entries)
             raise SettingsError(f"{name}: got a provider that does not exist; allowed: {', '.join(near)}.")
         try:
-            check_base_url(url)
+            check_base_url(url, whole=entries[provider].kind == "feed")
         except AddressRefused as error:
             # The address itself is not repeated: it may hold a password.
             raise SettingsError(

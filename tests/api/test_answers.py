@@ -239,7 +239,7 @@ async def test_providers_say_how_they_do(api: Service) -> None:
     assert all(row["reason"] for row in gone)
     venues = (await api.data("/api/providers/category/exchange"))["data"]
     assert {row["category"] for row in venues} == {"exchange"}
-    assert (await api.data("/api/providers?q=BINA"))["meta"]["total"] == 2
+    assert (await api.data("/api/providers?q=BINA"))["meta"]["total"] == 3
     stats = (await api.data("/api/providers/binance/stats"))["data"]
     assert stats["calls"] == stats["successes"] > 0
     assert (stats["rejected_records"], stats["rejected_newest"]) == (0, [])
@@ -256,7 +256,7 @@ async def test_rejected_records_are_named_newest_first(fresh: Service) -> None:
 
 async def test_health_names_every_component(api: Service) -> None:
     body = await api.data("/api/health")
-    assert set(body["components"]) == {"database", "providers", "cache", "scheduler"}
+    assert set(body["components"]) == {"database", "providers", "models", "cache", "scheduler"}
     assert body["components"]["providers"]["status"] == "ok"
     assert (await api.data("/api/health/ready"))["prices"] > 0
 

@@ -78,7 +78,10 @@ def test_providers_list_as_json_of_one_category(capsys: pytest.CaptureFixture[st
 
 def test_an_unknown_category_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["providers", "list", "--category", "x"]) == 2
-    assert "allowed: exchange, gone, market" in capsys.readouterr().err
+    assert (
+        "allowed: defi, derivatives, exchange, gone, market, news, onchain, rpc, sentiment"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,25 @@ CONTRACT = """
 /api/trades
 /api/exchanges
 /api/exchanges/{}
+/api/derivatives/funding
+/api/derivatives/open-interest
+/api/defi
+/api/defi/tvl-chart
+/api/defi/protocols/{}
+/api/defi/chains
+/api/defi/yields
+/api/defi/stablecoins
+/api/defi/dex-volumes
+/api/news
+/api/news/{}
+/api/news/sources
+/api/sentiment
+/api/sentiment/history
+/api/sentiment/fear-greed
+/api/sentiment/{}
+/api/models
+/api/blockchain/gas
+/api/blockchain/stats
 /api/providers
 /api/providers/{}
 /api/providers/category/{}
@@ -39,7 +58,18 @@ CONTRACT = """
 /api/health/live
 /api/health/ready
 """.split()
-"""Every GET route of the market, providers and health parts of the published contract."""
+"""Every GET route of the market, DeFi, news, on-chain, providers and health parts of the published contract."""
+POSTS = """
+/api/analyze/text
+/api/analyze/batch
+/api/sentiment/analyze
+/api/sentiment/crypto-analysis
+/api/models/{}/load
+/api/models/{}/unload
+/api/models/{}/generate
+/api/hf/run-sentiment
+""".split()
+"""Its POST routes."""
 
 
 def test_route_table_is_as_recorded() -> None:
@@ -50,11 +80,13 @@ def test_every_route_of_the_contract_exists() -> None:
     paths = create_app().openapi()["paths"]
     served = {re.sub(r"\{\w+\}", "{}", path) for path, operations in paths.items() if "get" in operations}
     assert set(CONTRACT) - served == set()
+    taken = {re.sub(r"\{\w+\}", "{}", path) for path, operations in paths.items() if "post" in operations}
+    assert set(POSTS) - taken == set()
 
 
 def test_a_fixed_path_comes_before_the_parameter_that_would_swallow_it() -> None:
-    lines = [line.split()[1] for line in routes_of(create_app().openapi())]
-    for at, path in enumerate(lines):
+    lines = [line.split()[:2] for line in routes_of(create_app().openapi())]
+    for at, (method, path) in enumerate(lines):
         pattern = re.compile(re.sub(r"\{symbol\}", ".+", re.sub(r"\{(?!symbol)\w+\}", "[^/]+", path)) + r"\Z")
-        swallowed = [later for later in lines[at + 1 :] if pattern.match(later)]
+        swallowed = [later for how, later in lines[at + 1 :] if how == method and pattern.match(later)]
         assert not swallowed, f"{path} answers {swallowed} as well"

@@ -13,11 +13,22 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from wire_table import BODIES, ELEMENTS, NO_SPOT, NOT_APPLICABLE, REFUSALS, Body, Refusal
+from wire_table import (
+    BODIES,
+    DERIVATIVES_OF,
+    ELEMENTS,
+    NO_SPOT,
+    NODES,
+    NOT_APPLICABLE,
+    REFUSALS,
+    Body,
+    Refusal,
+)
 
 import crypto_dt_source.providers.adapters as adapters
 from crypto_dt_source.cli.main import main
 from crypto_dt_source.gateway.classify import refusal
+from crypto_dt_source.model.ask import Capability
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.kit import Reply
 
@@ -35,6 +46,18 @@ RECORD = {
     "coin": "CoinDetail",
     "search": "SearchHit",
     "exchanges": "ExchangeInfo",
+    "defi_protocols": "DefiProtocol",
+    "defi_protocol": "DefiProtocolDetail",
+    "defi_chains": "ChainTvl",
+    "tvl_history": "TvlPoint",
+    "yields": "YieldPool",
+    "stablecoins": "Stablecoin",
+    "dex_volumes": "DexVolume",
+    "fear_greed": "FearGreed",
+    "funding": "FundingRate",
+    "open_interest": "OpenInterest",
+    "gas": "GasFee",
+    "chain_stats": "ChainStats",
 }
 NATIVE = sorted(
     path.stem for path in Path(adapters.__path__[0]).glob("*.py") if not path.stem.startswith("_")
@@ -52,7 +75,11 @@ def normalize(
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(body)))
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
     monkeypatch.setattr(sys, "stderr", err)
-    status = main(["normalize", file.partition("/")[0], capability, *options])
+    provider = file.partition("/")[0]
+    provider = NODES.get(provider, provider)
+    if capability in ("funding", "open_interest"):
+        provider = DERIVATIVES_OF.get(provider, provider)
+    status = main(["normalize", provider, capability, *options])
     return status, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
 
 
@@ -79,13 +106,16 @@ def test_a_body_without_a_spot_market_gives_no_record(
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda r: r.file)
 def test_a_recorded_error_is_the_right_one(monkeypatch: pytest.MonkeyPatch, wire: Path, row: Refusal) -> None:
     provider = row.file.partition("/")[0]
+    adapter = catalog.adapter(catalog.load()[NODES[provider]].adapter if provider in NODES else provider)
     if row.status == 200:
-        capability = "candles"
+        # An error has the same shape whatever was asked for.
+        capability = (
+            "candles" if Capability.CANDLES in adapter.endpoints else next(iter(adapter.endpoints)).value
+        )
         status, records, errors = normalize(monkeypatch, wire, row.file, capability)
         assert (status, records) == (2, [])
         assert f"the upstream's error: {row.code}:" in errors
         return
-    adapter = catalog.adapter(provider)
     error = refusal(Reply(provider, row.status, (wire / row.file).read_bytes(), 1_790_000_000_000), adapter)
     assert error is not None
     assert error.code == row.code
@@ -93,7 +123,10 @@ def test_a_recorded_error_is_the_right_one(monkeypatch: pytest.MonkeyPatch, wire
 
 def test_no_recorded_body_of_a_native_adapter_is_forgotten(wire: Path) -> None:
     there = {
-        str(path.relative_to(wire)) for name in NATIVE for path in (wire / name).rglob("*") if path.is_file()
+        str(path.relative_to(wire))
+        for name in (*NATIVE, *NODES)
+        for path in (wire / name).rglob("*")
+        if path.is_file()
     }
     listed = Counter(
         [*{b.file for b in BODIES}, *NO_SPOT, *(r.file for r in REFUSALS), *NOT_APPLICABLE],
@@ -106,13 +139,20 @@ def test_every_capability_with_a_recording_is_reached() -> None:
     """A body filed as not applicable must not hide a capability that nothing else shows."""
     shown = {(body.file.partition("/")[0], body.capability) for body in BODIES}
     venues = {b.file.partition("/")[0] for b in BODIES} & {
-        e.adapter for e in catalog.load().values() if e.kind == "venue"
+        e.adapter for e in catalog.load().values() if e.kind == "venue" and Capability.QUOTES in e.offers
     }
     without = {
         (venue, capability)
         for venue in venues
         for capability in ("quotes", "candles", "book", "trades", "instruments")
         if (venue, capability) not in shown
+    }
+    folders = {adapter: folder for folder, adapter in DERIVATIVES_OF.items()}
+    without |= {
+        (e.adapter, c.value)
+        for e in catalog.load().values()
+        for c in (Capability.FUNDING, Capability.OPEN_INTEREST)
+        if c in e.offers and (folders.get(e.adapter, e.adapter), c.value) not in shown
     }
     # Nothing was recorded of these; the simulator's bodies stand in (tests/sim).
     assert without == {

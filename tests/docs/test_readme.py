@@ -15,7 +15,7 @@ import harness
 from crypto_dt_source.api.app import serve_app
 from crypto_dt_source.cli.get import call
 from crypto_dt_source.cli.main import parser
-from crypto_dt_source.services import collect
+from crypto_dt_source.services import collect, news
 from crypto_dt_source.settings import BASE_URL_PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,9 +57,10 @@ def test_the_comparison_sees_what_differs() -> None:
 
 
 async def test_every_answer_shown_has_the_keys_of_a_real_one(tmp_path: Path) -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 7
     async with harness.running(tmp_path, mode="demo") as (rt, _, clock):
         await harness.drive(clock, collect.one_round(rt))
+        await harness.drive(clock, news.read_feeds(rt))
         app = serve_app(lambda: contextlib.nullcontext(rt), clock, timeout_s=20)
         for path, shown in EXAMPLES:
             status, body = await harness.drive(clock, call(app, path))

@@ -8,6 +8,7 @@ import pytest
 
 from crypto_dt_source.model.asset import AssetListing, Instrument
 from crypto_dt_source.model.book import Level, OrderBook, Trade
+from crypto_dt_source.model.bounds import FUTURE_MS
 from crypto_dt_source.model.candle import Candle
 from crypto_dt_source.model.market import (
     Category,
@@ -18,7 +19,7 @@ from crypto_dt_source.model.market import (
     SearchHit,
     TrendingCoin,
 )
-from crypto_dt_source.model.normal import FUTURE_MS, violation
+from crypto_dt_source.model.normal import violation
 from crypto_dt_source.model.quote import Quote
 from crypto_dt_source.model.unreadable import Unreadable
 

@@ -122,9 +122,11 @@ class Client:
         adapter = catalog.adapter(entry.adapter)
         endpoint = adapter.endpoints[capability]
         records: list[Any] = []
+        replies: list[Reply] = []
         request: Request | None = endpoint.request(ask)
         while request is not None:
             reply = await self.reply(entry, request)
+            replies.append(reply)
             if reply.status >= 300:
                 error = adapter.explain(reply)
                 raise (
@@ -134,4 +136,4 @@ class Client:
                 )
             records.extend(endpoint.parse(reply, ask))
             request = endpoint.next(reply, ask, request) if endpoint.next else None
-        return records
+        return list(endpoint.merge(replies, ask)) if endpoint.merge else records

@@ -28,15 +28,28 @@ from crypto_dt_source.model.ask import (
     CandlesAsk,
     Capability,
     CategoriesAsk,
+    ChainStatsAsk,
     CoinAsk,
     CoinsAsk,
+    DefiChainsAsk,
+    DefiProtocolAsk,
+    DefiProtocolsAsk,
+    DexVolumesAsk,
     ExchangesAsk,
+    FearGreedAsk,
+    FundingAsk,
+    GasAsk,
     GlobalAsk,
     InstrumentsAsk,
+    NewsAsk,
+    OpenInterestAsk,
     QuotesAsk,
     SearchAsk,
+    StablecoinsAsk,
     TradesAsk,
     TrendingAsk,
+    TvlHistoryAsk,
+    YieldsAsk,
 )
 from crypto_dt_source.model.errors import UpstreamError
 from crypto_dt_source.model.normal import violation
@@ -48,11 +61,10 @@ from crypto_dt_source.sim.app import create_app
 
 ROWS = 4
 """Rows kept of a long list: a body of thousands is no better to break."""
-BY_ADAPTER = {entry.adapter: entry for entry in ENTRIES.values()}
+BY_ADAPTER = {(e.adapter, capability): e for e in ENTRIES.values() for capability in e.offers}
 SPEAKERS = [
     pytest.param(entry, capability, id=f"{adapter}-{capability.value}")
-    for adapter, entry in sorted(BY_ADAPTER.items())
-    for capability in entry.offers
+    for (adapter, capability), entry in sorted(BY_ADAPTER.items())
 ]
 VALUES: list[Any] = [
     None, True, "", " ", "x", "NaN", "nan", "-inf", "Infinity", "1e308", "1e400", "-1", "0", "9" * 400, "\x00", "\u202e<b>",
@@ -113,7 +125,9 @@ def changed(body: bytes, paths: tuple[tuple[Any, ...], ...], changes: list[Chang
 
 def asks(entry: Entry, coin: str) -> dict[Capability, Ask]:
     pair = Pair("BTC", entry.quotes_in[0] if entry.quotes_in else "USD")
-    per_pair = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES].per_pair
+    quotes = catalog.adapter(entry.adapter).endpoints.get(Capability.QUOTES)
+    per_pair = quotes is not None and quotes.per_pair
+    chain = next(iter(entry.chains), "")
     return {
         Capability.QUOTES: QuotesAsk(pairs=(pair,)) if per_pair else QuotesAsk(ids=(coin,) if coin else ()),
         Capability.CANDLES: CandlesAsk(pair, "1h", limit=10),
@@ -128,6 +142,19 @@ def asks(entry: Entry, coin: str) -> dict[Capability, Ask]:
         Capability.COIN: CoinAsk(coin),
         Capability.SEARCH: SearchAsk("bitcoin"),
         Capability.EXCHANGES: ExchangesAsk(),
+        Capability.DEFI_PROTOCOLS: DefiProtocolsAsk(),
+        Capability.DEFI_PROTOCOL: DefiProtocolAsk("juniper-lend"),
+        Capability.DEFI_CHAINS: DefiChainsAsk(),
+        Capability.TVL_HISTORY: TvlHistoryAsk(),
+        Capability.YIELDS: YieldsAsk(),
+        Capability.STABLECOINS: StablecoinsAsk(),
+        Capability.DEX_VOLUMES: DexVolumesAsk(),
+        Capability.FEAR_GREED: FearGreedAsk(5),
+        Capability.NEWS: NewsAsk(),
+        Capability.FUNDING: FundingAsk(),
+        Capability.OPEN_INTEREST: OpenInterestAsk((pair,)),
+        Capability.GAS: GasAsk(chain),
+        Capability.CHAIN_STATS: ChainStatsAsk(chain),
     }
 
 
@@ -141,9 +168,9 @@ def client() -> Client:
 
 @cache
 def coin_of(provider: str) -> str:
-    """The provider's own id of bitcoin; empty for a venue."""
+    """The provider's own id of bitcoin; empty for who lists no coins."""
     entry = ENTRIES[provider]
-    if entry.kind == "venue":
+    if entry.kind != "aggregator":
         return ""
     source = Capability.ASSETS if Capability.ASSETS in entry.offers else Capability.COINS
     listed = asyncio.run(client().ask(entry, source, asks(entry, "")[source]))
@@ -157,7 +184,9 @@ def spoken(provider: str, capability: Capability) -> Spoken:
     request = catalog.adapter(entry.adapter).endpoints[capability].request(ask)
     reply = asyncio.run(client().reply(entry, request))
     assert reply.status == 200
-    body = shortened(json.loads(reply.body))
+    body = json.loads(reply.body)
+    if capability is not Capability.GAS:  # the lists of a fee history are of one length
+        body = shortened(body)
     return Spoken(
         ask,
         request,

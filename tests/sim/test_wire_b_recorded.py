@@ -101,6 +101,19 @@ cryptocompare price.json /data/price?fsym=BTC&tsyms=EUR
 cryptocompare histoday.json /data/histoday?fsym=BTC&tsym=USD&limit=3
 cryptocompare rate_limit.json /stats/rate/limit
 coindesk_data index_historical_hours.json /index/cc/v1/historical/hours?market=cadli&instrument=BTC-USD&limit=2
+etherscan gas_oracle.json /?chainid=1&module=gastracker&action=gasoracle&apikey=k
+etherscan eth_supply.json /?chainid=1&module=stats&action=ethsupply&apikey=k
+etherscan eth_price.json /?chainid=1&module=stats&action=ethprice&apikey=k
+etherscan v2_block_number.json /?chainid=100&module=proxy&action=eth_blockNumber&apikey=k
+etherscan v2_block_by_time.json /?chainid=1&module=block&action=getblocknobytime&timestamp=1753459200&apikey=k
+etherscan error_chain_not_free.json /?chainid=56&module=proxy&action=eth_blockNumber&apikey=k
+mempool_space blocks.json /v1/blocks
+mempool_space difficulty_adjustment.json /v1/difficulty-adjustment
+mempool_space fees_recommended.json /v1/fees/recommended
+mempool_space hashrate.json /v1/mining/hashrate/3d
+mempool_space mempool.json /mempool
+mempool_space tip_height.json /blocks/tip/height
+blockcypher eth_main.json /eth/main
 """.split("\n")
     if line
 ]

@@ -10,30 +10,31 @@ from pathlib import Path
 import pytest
 
 from crypto_dt_source.model.candle import MINUTE_MS
-from crypto_dt_source.store import SeriesKey, Store, open_store
-from crypto_dt_source.store.repos import candles
+from crypto_dt_source.store import NewsFilter, SeriesKey, Store, open_store
+from crypto_dt_source.store.repos import candles, news
 
 from .crash_layout import ROWS, START
+from .test_news import whole_text
 
 WRITER = Path(__file__).with_name("crash_writer.py")
+FEED = Path(__file__).with_name("crash_news.py")
 ROUNDS = 10
 SPAN = 100_000
 
 
-def _run_and_kill(path: Path, first: int, acks: int) -> dict[str, list[int]]:
+def _run_and_kill(writer: Path, path: Path, first: int, acks: int) -> list[str]:
     """Start the writer, kill it right after its ack number `acks`, and return every ack that came through."""
     process = subprocess.Popen(
-        [sys.executable, str(WRITER), str(path), str(first)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(writer), str(path), str(first)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    found: dict[str, list[int]] = {"price": [], "candle": []}
+    found = []
     lines = 0
     with process.stdout:
         for line in process.stdout:
             # A line the kill cut short has no end and is no acknowledgement.
             if line.endswith("\n"):
-                kind, n = line.split()
-                found[kind].append(int(n))
+                found.append(line.strip())
             lines += 1
             if lines == acks:
                 process.kill()
@@ -61,7 +62,10 @@ async def test_acknowledged_rows_survive_kill(tmp_path: Path) -> None:
     draw = random.Random(20_231_115)
     everything: dict[str, list[int]] = {"price": [], "candle": []}
     for turn in range(ROUNDS):
-        acked = _run_and_kill(path, turn * SPAN, draw.randint(1, 150))
+        acked: dict[str, list[int]] = {"price": [], "candle": []}
+        for line in _run_and_kill(WRITER, path, turn * SPAN, draw.randint(1, 150)):
+            kind, n = line.split()
+            acked[kind].append(int(n))
         assert acked["price"] or acked["candle"]
         everything = {kind: everything[kind] + acked[kind] for kind in everything}
         store = await open_store(f"sqlite:///{path}", pool_size=1)
@@ -76,3 +80,28 @@ async def test_acknowledged_rows_survive_kill(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{path}", pool_size=1)
     await _check(store, everything)
     await store.close()
+
+
+@pytest.mark.slow
+async def test_a_feed_state_never_outlives_its_articles(tmp_path: Path) -> None:
+    """Killed between the two, the next poll's 304 would hide the articles for good. Nothing is there twice either: every
+    reply repeats the one before, and the killed one is taken again."""
+    path = tmp_path / "cdts.db"
+    draw = random.Random(20_261_031)
+    first = 1
+    for _ in range(4):
+        acked = _run_and_kill(FEED, path, first, draw.randint(1, 40))
+        store = await open_store(f"sqlite:///{path}", pool_size=1)
+        assert await store.integrity() == []
+        await whole_text(store)
+        (feed,) = await news.feeds(store)
+        n = int(feed.etag or 0)
+        assert n >= int(acked[-1])
+        stored = (n + 1) * ROWS
+        assert await store.fetch("SELECT COUNT(*), COUNT(DISTINCT id), MAX(published_ms) FROM news") == [
+            (stored, stored, START + stored - 1)
+        ]
+        assert (await news.page(store, NewsFilter(asset="bitcoin"), 0, 1))[0] == stored // 2
+        assert (await news.page(store, NewsFilter(q="alpha"), 0, 1))[0] == stored // 2
+        first = max(1, n - 1)
+        await store.close()

@@ -181,7 +181,7 @@ async def test_retention_deletes_exactly_what_is_older(store: Store) -> None:
 
 async def test_retention_of_none_keeps_everything(store: Store) -> None:
     await _fill(store)
-    keep = retention.Retention(None, None, None, None, None, None, None, None)
+    keep = retention.Retention(None, None, None, None, None, None, None, None, None)
     assert await retention.sweep(store, keep, T0 + 1000 * DAY) == {}
 
 
@@ -197,7 +197,7 @@ async def test_integrity_report(store: Store) -> None:
     await calls.write_user_requests(store, [UserRequestRow(T0, "127.0.0.1", "/", 200, None)])
     await integrity.alive(store)
     report = await integrity.check(store)
-    assert (report.problems, report.schema, report.dialect) == ([], "0001", store.dialect)
+    assert (report.problems, report.schema, report.dialect) == ([], "0002", store.dialect)
     assert report.rows["user_requests"] == 1
     assert report.rows["providers"] == 1
     assert report.size_bytes > 0

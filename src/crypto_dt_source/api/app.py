@@ -12,15 +12,46 @@ from ..clock import Clock
 from ..services.runtime import Runtime
 from . import documents, errors
 from .edge import Edge
-from .routes import books, coins, health, market, ohlcv, prices, providers
+from .routes import (
+    blockchain,
+    books,
+    coins,
+    defi,
+    derivatives,
+    health,
+    market,
+    models,
+    news,
+    ohlcv,
+    prices,
+    providers,
+    sentiment,
+)
 
-ROUTERS = (prices, market, coins, ohlcv, books, providers, health)
+ROUTERS = (
+    prices,
+    market,
+    coins,
+    ohlcv,
+    books,
+    derivatives,
+    defi,
+    news,
+    sentiment,
+    models,
+    blockchain,
+    providers,
+    health,
+)
 TAGS = [
     {"name": "market", "description": "Prices, candles, order books, coins and the market as a whole."},
+    {"name": "defi", "description": "Protocols, chains, TVL, yields, stablecoins, decentralised exchanges."},
+    {"name": "news and sentiment", "description": "News from many feeds, and what models make of it."},
+    {"name": "on-chain", "description": "Fees and statistics of chains."},
     {"name": "providers", "description": "Where the data comes from and how each upstream does."},
     {"name": "system", "description": "How the service does."},
 ]
-DESCRIPTION = """Prices, candles, order books and market data of cryptocurrencies from many public upstreams.
+DESCRIPTION = """Prices, candles, order books, DeFi, derivatives, news and sentiment of cryptocurrencies from many public upstreams.
 
 Every answer says where it came from and how old it is (`meta`). `null` means that no upstream delivered the value.
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from ..clock import parse_rfc3339
+from ..model.bounds import FIRST_MS, LAST_MS
 from ..model.errors import InvalidParameter
-from ..model.normal import FIRST_MS, LAST_MS
 from ..services.runtime import Runtime
 
 TEXT = r"^[^\x00-\x1f\x7f]+$"

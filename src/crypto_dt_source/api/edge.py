@@ -22,6 +22,8 @@ from .errors import error_body
 
 MAX_TARGET_BYTES = 8192
 MAX_BODY_BYTES = 1024 * 1024
+LARGE_BODIES = {b"/api/analyze/batch": 4 * MAX_BODY_BYTES, b"/api/hf/run-sentiment": 4 * MAX_BODY_BYTES}
+"""Routes that take 256 texts of 10 000 characters."""
 WARM_ENTRIES = 2000
 WARM_BYTES = 16 * 1024 * 1024
 """Of all warm answers together."""
@@ -92,7 +94,7 @@ class Edge:
         try:
             _check(scope["headers"], target)
             async with asyncio.timeout(self._timeout_s):
-                await self.app(scope, _bounded(receive, answer), answer.send)
+                await self.app(scope, _bounded(receive, answer, _allowed(target)), answer.send)
         except TimeoutError:
             answer.refusal = DeadlineExceeded(f"The answer was not ready within {self._timeout_s:g} seconds.")
         except TooLarge as error:
@@ -209,14 +211,22 @@ def _check(headers: Headers, target: Target) -> None:
             f"The URL is longer than {MAX_TARGET_BYTES} bytes.", details={"allowed_bytes": MAX_TARGET_BYTES}
         )
     for name, value in headers:
-        if name == b"content-length" and value.isdigit() and len(value) < 20 and int(value) > MAX_BODY_BYTES:
-            raise _body_too_large()
+        if (
+            name == b"content-length"
+            and value.isdigit()
+            and len(value) < 20
+            and int(value) > _allowed(target)
+        ):
+            raise _body_too_large(_allowed(target))
 
 
-def _body_too_large() -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {MAX_BODY_BYTES} bytes.", details={"allowed_bytes": MAX_BODY_BYTES}
-    )
+def _allowed(target: Target) -> int:
+    """Bytes a body may have."""
+    return LARGE_BODIES.get(target[0], MAX_BODY_BYTES)
+
+
+def _body_too_large(allowed: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {allowed} bytes.", details={"allowed_bytes": allowed})
 
 
 def _route(scope: Scope) -> str:
@@ -225,7 +235,7 @@ def _route(scope: Scope) -> str:
     return getattr(route, "path_format", None) or "(unmatched)"
 
 
-def _bounded(receive: Receive, answer: _Answer) -> Receive:
+def _bounded(receive: Receive, answer: _Answer, allowed: int) -> Receive:
     """Refuses a body past the cap while it arrives. Raises TooLarge, and notes it: a framework may turn the exception
     into an error of its own."""
     size = 0
@@ -235,8 +245,8 @@ def _bounded(receive: Receive, answer: _Answer) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
-            if size > MAX_BODY_BYTES:
-                answer.refusal = _body_too_large()
+            if size > allowed:
+                answer.refusal = _body_too_large(allowed)
                 raise answer.refusal
         return message
 

@@ -87,7 +87,8 @@ def _from_validation(scope: Scope, error: RequestValidationError) -> CdtsError:
     got = first.get("input")
     shown = got if isinstance(got, str | int | float | bool) or got is None else type(got).__name__
     if isinstance(shown, str):
-        shown = shown[:SHOWN]
+        # JSON may name half a surrogate pair, which is no text and cannot be sent back.
+        shown = shown[:SHOWN].encode(errors="replace").decode()
     allowed = _allowed(scope, name) or first["msg"]
     words = ", ".join(allowed) if isinstance(allowed, list) else allowed
     return InvalidParameter(

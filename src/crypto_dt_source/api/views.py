@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..clock import rfc3339
+from ..model.sentiment import Score
 from ..services.market import Coin
 from ..services.prices import PricePoint
 from ..store import CONSENSUS
@@ -35,3 +37,21 @@ def sources_of(point: PricePoint) -> tuple[str, ...]:
     """Whom a price comes from: the providers that count, `consensus` where they are no longer known, nobody without a
     price."""
     return point.providers or (() if point.price is None else (CONSENSUS,))
+
+
+def score_view(score: Score) -> dict[str, Any]:
+    """What a model made of a text."""
+    return {
+        "label": score.label,
+        "confidence": score.confidence,
+        "score": score.score,
+        "model": score.model,
+        "revision": score.revision,
+    }
+
+
+def article_sentiment(score: Score | None, scored_ms: int | None) -> dict[str, Any] | None:
+    """The score of an article; None before a model has read it."""
+    if score is None or scored_ms is None:
+        return None
+    return {**score_view(score), "scored_at": rfc3339(scored_ms)}

@@ -91,3 +91,9 @@ def about_page(number: int, size: int, total: int | None, more: bool) -> dict[st
         "next": number + 1 if more else None,
         "previous": min(number - 1, last) if number > 1 else None,
     }
+
+
+def fresh_response(content: Mapping[str, Any], about: Mapping[str, Any]) -> Response:
+    """The answer to a POST: made for this request, and not to be kept by anybody."""
+    body = msgspec.json.encode({**content, "meta": about})
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -17,15 +17,27 @@ from ..model.ask import (
     CandlesAsk,
     Capability,
     CategoriesAsk,
+    ChainStatsAsk,
     CoinAsk,
     CoinsAsk,
+    DefiChainsAsk,
+    DefiProtocolAsk,
+    DefiProtocolsAsk,
+    DexVolumesAsk,
     ExchangesAsk,
+    FearGreedAsk,
+    FundingAsk,
+    GasAsk,
     GlobalAsk,
     InstrumentsAsk,
+    OpenInterestAsk,
     QuotesAsk,
     SearchAsk,
+    StablecoinsAsk,
     TradesAsk,
     TrendingAsk,
+    TvlHistoryAsk,
+    YieldsAsk,
 )
 from ..model.candle import INTERVAL_MS
 from ..model.errors import InvalidParameter, PayloadChanged, UpstreamError
@@ -114,6 +126,8 @@ def _ask(entry: Entry, capability: Capability, symbol: str | None, interval: str
         # Without a symbol the body is the whole list, except where the provider only ever answers for one pair.
         alone = catalog.adapter(entry.adapter).endpoints[capability].per_pair
         return QuotesAsk(pairs, tuple(named)) if symbol or alone else QuotesAsk()
+    contracts = pairs if symbol else ()
+    chain = symbol or next(iter(entry.chains), "")
     asks: dict[Capability, Ask] = {
         Capability.CANDLES: CandlesAsk(pairs[0], interval, limit=100_000),
         Capability.BOOK: BookAsk(pairs[0], depth=10_000),
@@ -127,5 +141,17 @@ def _ask(entry: Entry, capability: Capability, symbol: str | None, interval: str
         Capability.COIN: CoinAsk(named[0]),
         Capability.SEARCH: SearchAsk(named[0]),
         Capability.EXCHANGES: ExchangesAsk(),
+        Capability.DEFI_PROTOCOLS: DefiProtocolsAsk(),
+        Capability.DEFI_PROTOCOL: DefiProtocolAsk(named[0]),
+        Capability.DEFI_CHAINS: DefiChainsAsk(),
+        Capability.TVL_HISTORY: TvlHistoryAsk(named[0] if symbol else None),
+        Capability.YIELDS: YieldsAsk(),
+        Capability.STABLECOINS: StablecoinsAsk(),
+        Capability.DEX_VOLUMES: DexVolumesAsk(),
+        Capability.FUNDING: FundingAsk(contracts),
+        Capability.OPEN_INTEREST: OpenInterestAsk(contracts),
+        Capability.GAS: GasAsk(chain),
+        Capability.CHAIN_STATS: ChainStatsAsk(chain),
+        Capability.FEAR_GREED: FearGreedAsk(0),
     }
     return asks[capability]

@@ -70,7 +70,7 @@ class Gateway:
             key = keys.get(entry.auth.env) if entry.auth else None
             if entry.status not in ("live", "keyed") or (entry.status == "keyed" and not key):
                 continue
-            base_url = check_base_url(base_urls.get(entry.id, entry.base_url))
+            base_url = check_base_url(base_urls.get(entry.id, entry.base_url), whole=entry.kind == "feed")
             # An upstream counts by address, or by key where one is sent: entries on one key share its limits.
             scope = f"{entry.source}:{entry.auth.env}" if key and entry.auth else entry.source
             if scope in self._meters:

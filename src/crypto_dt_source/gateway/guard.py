@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from ..model.errors import AddressRefused
 
 
-def check_base_url(url: str) -> str:
-    """The URL without a trailing slash. Raises AddressRefused unless it is plain http(s) with a host and nothing else
-    that could smuggle a credential or a query."""
+def check_base_url(url: str, *, whole: bool = False) -> str:
+    """The URL without a trailing slash; `whole`: as it is, a query included, for a feed whose address it is to the last
+    character. Raises AddressRefused unless it is plain http(s) with a host and nothing else that could smuggle a
+    credential or a query."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -23,6 +24,6 @@ def check_base_url(url: str) -> str:
         raise AddressRefused("the address must be http:// or https:// with a host")
     if parts.username or parts.password:
         raise AddressRefused("the address must not carry a user name or password")
-    if parts.query or parts.fragment:
+    if parts.fragment or (parts.query and not whole):
         raise AddressRefused("the address must not carry a query or a fragment")
-    return url.rstrip("/")
+    return url if whole else url.rstrip("/")

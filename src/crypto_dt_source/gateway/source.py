@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
 
 from ..clock import Clock
 from ..model.answer import Answer, Record
-from ..model.ask import CAPABILITY_OF, Ask, CandlesAsk, Capability, QuotesAsk
+from ..model.ask import CAPABILITY_OF, Ask, CandlesAsk, Capability, PairsAsk
 from ..model.errors import (
     BodyTooLarge,
     BudgetExhausted,
@@ -28,7 +28,7 @@ from ..model.errors import (
 )
 from ..model.normal import violation
 from ..providers.catalog import Entry
-from ..providers.kit import Adapter, Endpoint, Reply, Request
+from ..providers.kit import Adapter, Endpoint, MergeFn, Reply, Request
 from ..telemetry import logger
 from .classify import policy, refusal
 from .health import LONGEST_REST_S, Breaker, SourceHealth
@@ -38,8 +38,11 @@ from .transport import Transport
 log = logger("gateway")
 THREAD_FROM_BYTES = 256 * 1024
 """Bodies from here on are parsed in a thread: above this, parsing would hold the loop for milliseconds."""
+NOT_MODIFIED = 304
 PER_PAIR_CONCURRENCY = 8
 REJECTED_KEPT = 20
+NAMED_BY = ("symbol", "native_id", "slug", "pool", "url", "name")
+"""The field that names a rejected record: the first it has."""
 PAGE_PATIENCE_S = 3.0
 """Least wait for the budget of each page after the first: the pages before it are spent already, and an upstream of one
 call a second would never give a second one."""
@@ -141,14 +144,14 @@ class Source:
 
     def rounds(self, ask: Ask) -> int:
         """Calls one after the other that an ask takes, pages aside."""
-        if isinstance(ask, QuotesAsk) and self.endpoint(ask).per_pair:
+        if isinstance(ask, PairsAsk) and self.endpoint(ask).per_pair:
             return max(1, math.ceil(len(ask.pairs) / PER_PAIR_CONCURRENCY))
         return 1
 
     async def fetch(self, ask: Ask, terms: Terms) -> Answer[Record]:
         """The records of one ask. Raises an UpstreamError subclass, nothing else."""
         endpoint = self.endpoint(ask)
-        if isinstance(ask, QuotesAsk) and endpoint.per_pair:
+        if isinstance(ask, PairsAsk) and endpoint.per_pair:
             return await self._per_pair(ask, endpoint, terms)
         pages: list[_Page] = []
         request: Request | None = self._request(endpoint, ask)
@@ -160,15 +163,22 @@ class Source:
             page = await self._call(ask, request, endpoint, terms, patience)
             pages.append(page)
             request = self._next(endpoint, page.reply, ask, request)
+        if endpoint.merge is not None:
+            pages = [await self._merged(endpoint, endpoint.merge, [page.reply for page in pages], ask)]
         return self._answer(pages)
 
-    async def _per_pair(self, ask: QuotesAsk, endpoint: Endpoint, terms: Terms) -> Answer[Record]:
+    async def _merged(self, endpoint: Endpoint, merge: MergeFn, replies: Sequence[Reply], ask: Ask) -> _Page:
+        """One page of what all of them say together."""
+        whole = replace(endpoint, parse=lambda reply, ask: merge(replies, ask))
+        return await self._read(whole, replies[-1], ask)
+
+    async def _per_pair(self, ask: PairsAsk, endpoint: Endpoint, terms: Terms) -> Answer[Record]:
         """One call a pair. A pair the venue does not list is left out; the ask fails only if nothing came."""
         if not ask.pairs:
             raise NotOffered("answers one pair a call; name the pairs")
         gate = asyncio.Semaphore(PER_PAIR_CONCURRENCY)
 
-        async def one(single: QuotesAsk, patience_s: float) -> _Page | UpstreamError:
+        async def one(single: PairsAsk, patience_s: float) -> _Page | UpstreamError:
             async with gate:
                 try:
                     request = self._request(endpoint, single)
@@ -176,7 +186,7 @@ class Source:
                 except UpstreamError as error:
                     return error
 
-        singles = [QuotesAsk(pairs=(pair,)) for pair in ask.pairs]
+        singles = [replace(ask, pairs=(pair,)) for pair in ask.pairs]
         parts: list[_Page | UpstreamError] = []
         if terms.at_once or self.breaker.state != "closed":
             # One goes ahead: where it may be the breaker's probe, or may not wait, what stops it stops all.
@@ -334,9 +344,9 @@ class Source:
         be read or has nothing in normal form."""
         try:
             error = refusal(reply, self.adapter)
-            if error is not None:
+            if error is not None and not (endpoint.conditional and reply.status == NOT_MODIFIED):
                 raise error
-            if len(reply.body) >= THREAD_FROM_BYTES:
+            if endpoint.threaded or len(reply.body) >= THREAD_FROM_BYTES:
                 page = await asyncio.to_thread(_page, endpoint, reply, ask)
             else:
                 page = _page(endpoint, reply, ask)
@@ -360,8 +370,7 @@ def _page(endpoint: Endpoint, reply: Reply, ask: Ask) -> _Page:
             continue
         count += 1
         if len(rejected) < REJECTED_KEPT:
-            name = (
-                getattr(record, "symbol", None) or getattr(record, "native_id", None) or type(record).__name__
-            )
+            named = (getattr(record, field, None) for field in NAMED_BY)
+            name = next((text for text in named if isinstance(text, str) and text), type(record).__name__)
             rejected.append(f"{name:.{REJECTED_NAME // 2}}: {reason}"[:REJECTED_NAME])
     return _Page(reply, kept, rejected, count)

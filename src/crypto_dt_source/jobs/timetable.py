@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from ..model.ask import Capability
 from ..providers.catalog import DEFAULT_POLL_S, Entry
-from ..services import asset_lists, backfill, collect, market, on_demand
+from ..services import (
+    asset_lists,
+    backfill,
+    collect,
+    defi,
+    derivatives,
+    fear_greed,
+    market,
+    news,
+    on_demand,
+    onchain,
+)
 from ..services.runtime import Runtime
 
 Run = Callable[[Runtime], Awaitable[int]]
@@ -34,6 +45,12 @@ JOBS: tuple[Job, ...] = (
     Job("backfill", 300, backfill.round_of_top, first_s=20, deadline_s=6 * 3600),
     Job("asset_lists", asset_lists.LOOK_EVERY_S, asset_lists.fetch, first_s=120, deadline_s=900),
     Job("renew_asked", 300, on_demand.renew_asked, first_s=60),
+    Job("defi", defi.EVERY_S, defi.collect, first_s=1),
+    Job("fear_greed", fear_greed.EVERY_S, fear_greed.collect, first_s=1),
+    Job("derivatives", derivatives.EVERY_S, derivatives.collect, first_s=3),
+    Job("chain_stats", onchain.STATS_EVERY_S, onchain.collect, first_s=3),
+    Job("news", news.EVERY_S, news.read_feeds, first_s=2, deadline_s=600),
+    Job("sentiment", 60, news.score, first_s=20),
     Job("clean_up", 86_400, collect.clean_up, first_s=300, deadline_s=3600),
 )
 """What runs besides the polls below."""

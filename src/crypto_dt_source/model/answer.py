@@ -8,8 +8,13 @@ from typing import Generic, NamedTuple, TypeVar
 from .asset import AssetListing, Instrument
 from .book import OrderBook, Trade
 from .candle import Candle
+from .defi import ChainTvl, DefiProtocol, DefiProtocolDetail, DexVolume, Stablecoin, TvlPoint, YieldPool
+from .derivatives import FundingRate, OpenInterest
 from .market import Category, CoinDetail, CoinMarket, ExchangeInfo, GlobalMarket, SearchHit, TrendingCoin
+from .news import Article, FeedState
+from .onchain import ChainStats, GasFee
 from .quote import Quote
+from .sentiment import FearGreed
 from .unreadable import Unreadable
 
 Record = (
@@ -26,6 +31,20 @@ Record = (
     | CoinDetail
     | SearchHit
     | ExchangeInfo
+    | DefiProtocol
+    | DefiProtocolDetail
+    | ChainTvl
+    | TvlPoint
+    | YieldPool
+    | Stablecoin
+    | DexVolume
+    | FundingRate
+    | OpenInterest
+    | GasFee
+    | ChainStats
+    | FearGreed
+    | Article
+    | FeedState
     | Unreadable
 )
 R = TypeVar("R")

@@ -24,6 +24,19 @@ class Capability(str, Enum):
     COIN = "coin"
     SEARCH = "search"
     EXCHANGES = "exchanges"
+    DEFI_PROTOCOLS = "defi_protocols"
+    DEFI_PROTOCOL = "defi_protocol"
+    DEFI_CHAINS = "defi_chains"
+    TVL_HISTORY = "tvl_history"
+    YIELDS = "yields"
+    STABLECOINS = "stablecoins"
+    DEX_VOLUMES = "dex_volumes"
+    FUNDING = "funding"
+    OPEN_INTEREST = "open_interest"
+    GAS = "gas"
+    CHAIN_STATS = "chain_stats"
+    FEAR_GREED = "fear_greed"
+    NEWS = "news"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,88 @@ class ExchangesAsk:
     per_page: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class DefiProtocolsAsk:
+    """Every DeFi protocol with its TVL now."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefiProtocolAsk:
+    """One protocol's page with its TVL by day, by the upstream's own slug."""
+
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefiChainsAsk:
+    """Every chain with its TVL now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TvlHistoryAsk:
+    """TVL by day of one chain, by the upstream's own name; of all chains together when None."""
+
+    chain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class YieldsAsk:
+    """Every pool that pays a yield."""
+
+
+@dataclass(frozen=True, slots=True)
+class StablecoinsAsk:
+    """Every stablecoin with what circulates of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DexVolumesAsk:
+    """Volume of every decentralised exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class FundingAsk:
+    """Funding rates of perpetual contracts on these pairs; of all a venue has when there are none."""
+
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterestAsk:
+    """Open interest of perpetual contracts on these pairs; of all a venue has when there are none."""
+
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GasAsk:
+    """What a transaction costs on `chain` (`ethereum`, `bitcoin`, …)."""
+
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStatsAsk:
+    """How `chain` stands."""
+
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class FearGreedAsk:
+    """The newest `days` days of the fear and greed index; 0: all there are."""
+
+    days: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewsAsk:
+    """What a feed has now. `etag` and `last_modified` are what it sent last: an unchanged feed answers 304."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
 Ask = (
     QuotesAsk
     | CandlesAsk
@@ -132,7 +227,23 @@ Ask = (
     | CoinAsk
     | SearchAsk
     | ExchangesAsk
+    | DefiProtocolsAsk
+    | DefiProtocolAsk
+    | DefiChainsAsk
+    | TvlHistoryAsk
+    | YieldsAsk
+    | StablecoinsAsk
+    | DexVolumesAsk
+    | FundingAsk
+    | OpenInterestAsk
+    | GasAsk
+    | ChainStatsAsk
+    | FearGreedAsk
+    | NewsAsk
 )
+
+PairsAsk = QuotesAsk | FundingAsk | OpenInterestAsk
+"""Asks that name pairs, for which a source may need a call each."""
 
 CAPABILITY_OF: dict[type, Capability] = {
     QuotesAsk: Capability.QUOTES,
@@ -148,4 +259,17 @@ CAPABILITY_OF: dict[type, Capability] = {
     CoinAsk: Capability.COIN,
     SearchAsk: Capability.SEARCH,
     ExchangesAsk: Capability.EXCHANGES,
+    DefiProtocolsAsk: Capability.DEFI_PROTOCOLS,
+    DefiProtocolAsk: Capability.DEFI_PROTOCOL,
+    DefiChainsAsk: Capability.DEFI_CHAINS,
+    TvlHistoryAsk: Capability.TVL_HISTORY,
+    YieldsAsk: Capability.YIELDS,
+    StablecoinsAsk: Capability.STABLECOINS,
+    DexVolumesAsk: Capability.DEX_VOLUMES,
+    FundingAsk: Capability.FUNDING,
+    OpenInterestAsk: Capability.OPEN_INTEREST,
+    GasAsk: Capability.GAS,
+    ChainStatsAsk: Capability.CHAIN_STATS,
+    FearGreedAsk: Capability.FEAR_GREED,
+    NewsAsk: Capability.NEWS,
 }

@@ -69,6 +69,12 @@ class UnknownSymbol(NotFound):
     code = "unknown_symbol"
 
 
+class UnknownModel(NotFound):
+    """No model of this id is in the registry; `details.known` lists those that are."""
+
+    code = "unknown_model"
+
+
 class MethodNotAllowed(CdtsError):
     """The route exists, the method does not."""
 
@@ -134,6 +140,20 @@ class StoreUnavailable(CdtsError):
     @property
     def public(self) -> str:
         return "The database cannot be used right now; the log has the reason."
+
+
+class ModelUnavailable(CdtsError):
+    """A model cannot answer now; `details` has `model` and, where it failed to load, `reason`."""
+
+    code = "model_unavailable"
+    status = 503
+
+
+class ModelBusy(CdtsError):
+    """More texts wait for a model than its queue takes."""
+
+    code = "model_busy"
+    status = 503
 
 
 class Overloaded(CdtsError):

@@ -15,12 +15,17 @@ from ..model.ask import Capability
 from .kit import Adapter
 
 STATUSES = ("live", "keyed", "off", "gone")
-KINDS = ("venue", "aggregator")
+KINDS = ("venue", "aggregator", "feed", "data")
+"""Who quotes prices at first hand, who gathers them, who publishes news, and who gives other data."""
 AUTH_PLACES = ("header", "query", "bearer")
 
 
 DEFAULT_POLL_S = 60
 """How often a venue's quotes are fetched unless its entry or the operator (COLLECT_INTERVAL) says otherwise."""
+
+
+OWN_FEED_LIMIT_CALLS, OWN_FEED_LIMIT_S = 4, 600
+"""A feed is read every half hour; four reads in ten minutes are restarts."""
 
 
 class CatalogError(ValueError):
@@ -47,11 +52,13 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One capability of an entry. `rank`: lower is asked first. `page_limit`: pages a full read may take."""
+    """One capability of an entry. `rank`: lower is asked first. `page_limit`: pages a full read may take. `chains`: the
+    only ones of the entry's that it has this of; none named: all of them."""
 
     capability: Capability
     rank: int
     page_limit: int = 1
+    chains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class Entry:
     `source` is the unit of independence and of metering: two entries with the same `source` (two hosts of one venue)
     count once in a price and share their limits. `quotes_in` lists the quote tickers to prefer at this venue, the
     best first. `poll_s` is how often its full list of quotes is fetched. `listed_as` is the venue's id in the exchange
-    list of an aggregator, by that aggregator's `source`.
+    list of an aggregator, by that aggregator's `source`. `chains` are those a source of on-chain data knows. The base URL
+    of a feed is the feed's whole address.
     """
 
     id: str
@@ -83,6 +91,12 @@ class Entry:
     poll_s: int = DEFAULT_POLL_S
     tickers: Mapping[str, str] = field(default_factory=dict)
     listed_as: Mapping[str, str] = field(default_factory=dict)
+    chains: tuple[str, ...] = ()
+
+    def chains_of(self, capability: Capability) -> tuple[str, ...]:
+        """The chains it has this of; none without an offer."""
+        offer = self.offers.get(capability)
+        return () if offer is None else offer.chains or self.chains
 
     @property
     def host(self) -> str:
@@ -92,7 +106,7 @@ class Entry:
 
 _FIELDS = {
     "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
-    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as",
+    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains",
 }  # fmt: skip
 
 
@@ -128,7 +142,7 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
     if kind not in KINDS:
         raise fail(f"kind {kind!r} is not one of {', '.join(KINDS)}")
     base_url = str(raw.get("base_url", ""))
-    if not base_url.startswith("https://") or base_url.endswith("/"):
+    if not base_url.startswith("https://") or (base_url.endswith("/") and kind != "feed"):
         raise fail("base_url must start with https:// and not end with a slash")
     if not raw.get("name"):
         raise fail("name is missing")
@@ -140,7 +154,7 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         raise fail("status keyed needs auth")
     try:
         offers = {
-            Capability(name): Offer(Capability(name), **offer)
+            Capability(name): Offer(Capability(name), **{**offer, "chains": tuple(offer.get("chains", ()))})
             for name, offer in raw.get("offers", {}).items()
         }
         limits = tuple(Limit(**limit) for limit in raw.get("limits", ()))
@@ -168,6 +182,7 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         poll_s=poll_s,
         tickers=_texts(raw, "tickers", fail),
         listed_as=_texts(raw, "listed_as", fail),
+        chains=tuple(raw.get("chains", ())),
     )
 
 
@@ -185,6 +200,23 @@ def load() -> Mapping[str, Entry]:
                 raise CatalogError(f"catalog/{category}.toml: {entry_id} is declared twice")
             entries[entry_id] = _entry(category, entry_id, raw)
     return entries
+
+
+def own_feed(feed_id: str, url: str) -> Entry:
+    """The entry of a feed an operator added; the address is theirs to answer for."""
+    return Entry(
+        id=feed_id,
+        name=feed_id,
+        category="news",
+        kind="feed",
+        source=feed_id,
+        adapter="feed",
+        base_url=url,
+        docs=url,
+        status="live",
+        offers={Capability.NEWS: Offer(Capability.NEWS, rank=50)},
+        limits=(Limit(OWN_FEED_LIMIT_CALLS, OWN_FEED_LIMIT_S),),
+    )
 
 
 @cache

@@ -61,6 +61,7 @@ class Reply:
 RequestFn = Callable[[Any], Request]
 ParseFn = Callable[[Reply, Any], Iterable[Record]]
 NextFn = Callable[[Reply, Any, Request], Request | None]
+MergeFn = Callable[[Sequence[Reply], Any], Iterable[Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Endpoint:
     shape. `next(reply, ask, previous)` gives the following page or None. `intervals` maps the service's interval names
     to the upstream's for candles; `max_rows` is the most candles, levels or trades a call returns; `window` says
     whether start and end can be asked for. `per_pair`: the API answers one pair a call, so the gateway asks for each
-    pair of a QuotesAsk by itself (parse then gets an ask with exactly that pair).
+    pair of a QuotesAsk by itself (parse then gets an ask with exactly that pair). `merge(replies, ask)`: one record takes
+    several pages; it makes the records of all of them, and what parse reads of a single page only shows that it is good.
     """
 
     request: RequestFn
@@ -82,6 +84,9 @@ class Endpoint:
     max_rows: int = 1000
     window: bool = True
     per_pair: bool = False
+    conditional: bool = False
+    threaded: bool = False
+    merge: MergeFn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..model.asset import Asset
+from ..model.bounds import FIRST_MS
 from ..model.candle import INTERVAL_MS, Candle, floor_open
 from ..model.errors import AllProvidersFailed, InvalidParameter, NotOffered
-from ..model.normal import FIRST_MS
 from ..store import Gap, SeriesKey
 from ..store.cache import REFUSAL_S, Loaded
 from . import fetches, ranges, unstored

@@ -205,6 +205,7 @@ async def clean_up(rt: Runtime) -> int:
         candles_ms=limits.retention_days * day,
         daily_candles_ms=limits.retention_daily_candles_days * day or None,
         market_ms=limits.retention_days * day,
+        news_ms=limits.retention_days * day,
         lists_ms=limits.retention_days * day,
         calls_ms=limits.retention_requests_days * day,
         requests_ms=limits.retention_requests_days * day,

@@ -23,6 +23,7 @@ async def report(rt: Runtime) -> dict[str, Any]:
     components = {
         "database": await _database(rt),
         "providers": _providers(rt),
+        "models": _models(rt),
         "cache": _component("ok", entries=len(rt.cache), hits=rt.cache.hits, misses=rt.cache.misses),
         "scheduler": _scheduler(rt),
     }
@@ -92,6 +93,22 @@ def _fresh_s(rt: Runtime, provider: str) -> float:
     """Seconds after which a provider's quotes are overdue: the price TTL, or twice its own period where that is longer."""
     source = rt.gateway.sources.get(provider)
     return max(rt.freshness.prices, 2 * source.entry.poll_s if source else 0)
+
+
+def _models(rt: Runtime) -> dict[str, Any]:
+    states = rt.models.states()
+    failed = {state.id: state.reason for state in states if state.state == "failed"}
+    facts: dict[str, Any] = {
+        "default": rt.models.default,
+        "ready": [state.id for state in states if state.state == "ready"],
+        "failed": failed,
+    }
+    if rt.models.default in failed:
+        reason = (
+            f"{rt.models.default} cannot be loaded; the packaged model answers: {failed[rt.models.default]}"
+        )
+        return _component("degraded", reason, **facts)
+    return _component("ok", **facts)
 
 
 def _scheduler(rt: Runtime) -> dict[str, Any]:

@@ -7,10 +7,29 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..gateway.source import Source
-from ..model.ask import Ask, AssetsAsk, BookAsk, Capability, CoinsAsk, GlobalAsk, InstrumentsAsk, QuotesAsk
+from ..model.ask import (
+    CAPABILITY_OF,
+    Ask,
+    AssetsAsk,
+    BookAsk,
+    Capability,
+    ChainStatsAsk,
+    CoinsAsk,
+    DefiChainsAsk,
+    FearGreedAsk,
+    FundingAsk,
+    GasAsk,
+    GlobalAsk,
+    InstrumentsAsk,
+    NewsAsk,
+    OpenInterestAsk,
+    QuotesAsk,
+    StablecoinsAsk,
+    YieldsAsk,
+)
 from ..model.errors import NotFound
 from ..model.quote import Pair
-from ..providers.catalog import Entry, load
+from ..providers.catalog import Entry
 from . import identity
 from .runtime import Runtime
 
@@ -94,7 +113,7 @@ def _measured(source: Source) -> Mapping[str, Any]:
 def listed(rt: Runtime, *, category: str | None, status: str | None, q: str | None) -> list[dict[str, Any]]:
     """Providers that match every filter given, by id. `status` matches the catalogue's status or the state now."""
     rows = []
-    for entry in sorted(load().values(), key=lambda e: e.id):
+    for entry in sorted(rt.entries.values(), key=lambda e: e.id):
         if category is not None and entry.category != category:
             continue
         if q is not None and q.casefold() not in f"{entry.id} {entry.name}".casefold():
@@ -107,12 +126,12 @@ def listed(rt: Runtime, *, category: str | None, status: str | None, q: str | No
 
 def one(rt: Runtime, provider: str) -> dict[str, Any]:
     """Raises NotFound."""
-    return view(rt, entry_of(provider))
+    return view(rt, entry_of(rt, provider))
 
 
-def entry_of(provider: str) -> Entry:
+def entry_of(rt: Runtime, provider: str) -> Entry:
     """The catalogue's entry. Raises NotFound."""
-    entry = load().get(provider)
+    entry = rt.entries.get(provider)
     if entry is None:
         raise NotFound(
             f"There is no provider {provider!r}; GET /api/providers lists them.",
@@ -121,14 +140,14 @@ def entry_of(provider: str) -> Entry:
     return entry
 
 
-def categories() -> list[str]:
+def categories(rt: Runtime) -> list[str]:
     """Categories of the catalogue, sorted."""
-    return sorted({entry.category for entry in load().values()})
+    return sorted({entry.category for entry in rt.entries.values()})
 
 
 def stats(rt: Runtime, provider: str) -> dict[str, Any]:
     """Counts since start, by capability and by failure. Raises NotFound."""
-    entry = entry_of(provider)
+    entry = entry_of(rt, provider)
     source = rt.gateway.sources.get(provider)
     if source is None:
         return {
@@ -178,4 +197,23 @@ def probe_ask(entry: Entry) -> Ask:
         return CoinsAsk(1, 10)
     if Capability.QUOTES in entry.offers:
         return QuotesAsk(pairs=(bitcoin,))
+    if (ask := _data_ask(entry)) is not None:
+        return ask
     return InstrumentsAsk() if Capability.INSTRUMENTS in entry.offers else AssetsAsk()
+
+
+def _data_ask(entry: Entry) -> Ask | None:
+    """The cheapest ask of a source of other data than markets."""
+    chain = entry.chains[0] if entry.chains else ""
+    asks: tuple[Ask, ...] = (
+        NewsAsk(),
+        FearGreedAsk(1),
+        GasAsk(chain),
+        ChainStatsAsk(chain),
+        FundingAsk(),
+        OpenInterestAsk((Pair("BTC", "USDT"),)),
+        DefiChainsAsk(),
+        StablecoinsAsk(),
+        YieldsAsk(),
+    )
+    return next((ask for ask in asks if CAPABILITY_OF[type(ask)] in entry.offers), None)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..analysis.registry import Models
 from ..clock import Clock
 from ..gateway import Gateway
+from ..providers.catalog import Entry
 from ..providers.resolver import Resolver
 from ..store import Store
 from ..store.cache import Cache
 from .allowance import Allowance
 from .board import Board
+from .newsroom import Newsroom
 from .on_demand import OnDemand
 
 if TYPE_CHECKING:
@@ -36,6 +39,13 @@ class Freshness:
     open_candle: int = 5
     orderbook: int = 2
     exchanges: int = 3600
+    defi: int = 3600
+    derivatives: int = 300
+    gas: int = 30
+    chain_stats: int = 300
+    news: int = 1800
+    sentiment: int = 300
+    fear_greed: int = 3600
     max_stale_prices: int = 7 * 86_400
     max_stale_market: int = 7 * 86_400
     max_stale_orderbook: int = 60
@@ -55,6 +65,8 @@ class Limits:
     retention_quotes_hours: int = 48
     retention_requests_days: int = 7
     request_timeout_s: float = 20.0
+    sentiment: bool = True
+    """Whether articles are scored."""
 
 
 @dataclass(slots=True)
@@ -62,6 +74,8 @@ class Runtime:
     """Everything a service needs. `mode` is `live` or `demo` and goes into every answer's meta."""
 
     clock: Clock
+    entries: Mapping[str, Entry]
+    """The catalogue, and the feeds of the settings."""
     gateway: Gateway
     store: Store
     resolver: Resolver
@@ -70,6 +84,8 @@ class Runtime:
     pricer: Pricer
     accounts: Accounts
     on_demand: OnDemand
+    models: Models
+    newsroom: Newsroom
     renewals: Allowance
     """Calls for a younger book, trade list or running candle than the one that is held."""
     searches: Allowance
@@ -83,6 +99,8 @@ class Runtime:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     mode: str = "live"
+    admin_key: str = ""
+    """The operator's key; empty: nobody may use what needs one."""
     started_ms: int = 0
     connections: Callable[[], int] | None = None
     """Client connections open now; None where nobody counts them."""

@@ -142,6 +142,11 @@ class Cache:
             slot.hard_s = hard_s
         self._take(key, slot, loaded)
 
+    def forget(self, which: Callable[[Hashable], bool]) -> None:
+        """Drop the keys that `which` names, because what they were made of has changed. What is being loaded stays."""
+        for key in [key for key, slot in self._slots.items() if slot.flight is None and which(key)]:
+            self._drop(key)
+
     async def get(
         self,
         key: Hashable,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..model.candle import Candle
+from ..model.defi import TvlPoint
+from ..model.sentiment import Score
 from .tables import CONSENSUS
 
 
@@ -213,3 +215,97 @@ class BudgetRow(NamedTuple):
     window_s: int
     window_start_ms: int
     used: float
+
+
+class Kept(NamedTuple):
+    """The last answer of a list that is kept as a whole. `source` names the providers behind it, `payload` is text of the
+    caller's own shape, `timestamp` when it was made."""
+
+    key: str
+    timestamp: int
+    source: tuple[str, ...]
+    payload: str
+
+
+class TvlSeries(NamedTuple):
+    """A TVL history as one provider tells it: ascending, a point a UTC day, at the day's beginning."""
+
+    provider: str
+    points: list[TvlPoint]
+
+
+class NewsRow(NamedTuple):
+    """An article. `id` is the same for the same canonical `url`, `story` the id of the article that began its story.
+
+    `dated`: the feed told when it was published; else `published_ms` is the caller's own estimate. `assets` are
+    canonical ids, the most prominent first. `score` and `scored_ms` are None until a model has seen it.
+    """
+
+    id: str
+    provider: str
+    url: str
+    link: str
+    guid: str | None
+    title: str
+    summary: str | None
+    author: str | None
+    image: str | None
+    tags: tuple[str, ...]
+    published_ms: int
+    dated: bool
+    received_ms: int
+    story: str
+    assets: tuple[str, ...] = ()
+    score: Score | None = None
+    scored_ms: int | None = None
+
+
+class FeedRow(NamedTuple):
+    """A feed as it was asked last, at `checked_ms`. `etag` and `last_modified` are what it is asked with next;
+    `changed_ms` is when it last had something new."""
+
+    provider: str
+    title: str | None
+    etag: str | None
+    last_modified: str | None
+    checked_ms: int
+    changed_ms: int | None
+
+
+class NewsFilter(NamedTuple):
+    """What a story must have, None for anything. One of its articles must be of the feed `source`, name `asset`, hold
+    every word of `q` in title or summary (the last may be the beginning of one) and be published in
+    [since_ms, until_ms); the article that stands for the story must have the label `sentiment`."""
+
+    source: str | None = None
+    asset: str | None = None
+    sentiment: str | None = None
+    q: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class Scored(NamedTuple):
+    """An article with a score, without its long texts."""
+
+    id: str
+    story: str
+    provider: str
+    title: str
+    url: str
+    published_ms: int
+    score: Score
+    assets: tuple[str, ...]
+
+
+class SentimentDay(NamedTuple):
+    """The scored articles of one feed published on one UTC day: how many, the mean of bullish - bearish (-1 to 1), and
+    how many have each label."""
+
+    day_ms: int
+    provider: str
+    items: int
+    score: float
+    bearish: int
+    neutral: int
+    bullish: int

@@ -18,11 +18,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Double,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -30,53 +28,31 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-    }
-)
+from .columns import asset_number, big_number, ms, provider_number, real, small_number, word
+from .columns import metadata as metadata
+
+# The names as they are: whoever needs every table takes them from here.
+from .defi_tables import defi_protocols as defi_protocols
+from .defi_tables import kept as kept
+from .defi_tables import tvl_history as tvl_history
+from .news_tables import fear_greed as fear_greed
+from .news_tables import news as news
+from .news_tables import news_assets as news_assets
+from .news_tables import news_feeds as news_feeds
 
 CONSENSUS = "consensus"
 """The provider of prices the service decided itself. Number 0, which SQLite stores in no bytes at all."""
-
-# Only a column declared INTEGER PRIMARY KEY numbers itself on SQLite; PostgreSQL gets the narrow type.
-small_number = SmallInteger().with_variant(Integer(), "sqlite")
-big_number = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _provider(name: str = "provider", *, nullable: bool = False) -> Column[int]:
-    return Column(name, SmallInteger, ForeignKey("providers.number"), nullable=nullable)
-
-
-def _asset() -> Column[int]:
-    return Column("asset", Integer, ForeignKey("assets.number"), nullable=False)
-
-
-def _ms(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _number(name: str, *, nullable: bool = True) -> Column[float]:
-    return Column(name, Double, nullable=nullable)
-
-
-def _text(name: str, *, nullable: bool = True) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
-
 
 assets = Table(
     "assets",
     metadata,
     Column("number", Integer, primary_key=True),
-    _text("id", nullable=False),
-    _text("ticker"),
-    _text("name"),
-    _text("kind"),
+    word("id", nullable=False),
+    word("ticker"),
+    word("name"),
+    word("kind"),
     Column("rank", Integer),
-    _text("aliases"),
+    word("aliases"),
     UniqueConstraint("id"),
 )
 
@@ -84,14 +60,14 @@ providers = Table(
     "providers",
     metadata,
     Column("number", small_number, primary_key=True),
-    _text("id", nullable=False),
-    _text("status"),
-    _number("health_score"),
-    _ms("last_check", nullable=True),
+    word("id", nullable=False),
+    word("status"),
+    real("health_score"),
+    ms("last_check", nullable=True),
     Column("enabled", Boolean, nullable=False, server_default="1"),
     Column("priority", Integer),
-    _number("weight"),
-    _text("detail"),
+    real("weight"),
+    word("detail"),
     UniqueConstraint("id"),
 )
 
@@ -100,7 +76,7 @@ methods = Table(
     "methods",
     metadata,
     Column("number", small_number, primary_key=True),
-    _text("id", nullable=False),
+    word("id", nullable=False),
     UniqueConstraint("id"),
 )
 
@@ -108,15 +84,15 @@ methods = Table(
 prices = Table(
     "prices",
     metadata,
-    _ms("timestamp"),
-    _number("price"),
-    _number("half_width"),
-    _number("dispersion_pct"),
-    _asset(),
-    _provider(),
+    ms("timestamp"),
+    real("price"),
+    real("half_width"),
+    real("dispersion_pct"),
+    asset_number(),
+    provider_number(),
     Column("sources", SmallInteger),
     Column("method", SmallInteger, ForeignKey("methods.number")),
-    _text("status"),
+    word("status"),
     PrimaryKeyConstraint("asset", "provider", "timestamp"),
     sqlite_with_rowid=False,
 )
@@ -127,21 +103,21 @@ prices = Table(
 quotes = Table(
     "quotes",
     metadata,
-    _ms("timestamp"),
-    _number("price", nullable=False),
-    _number("bid"),
-    _number("ask"),
-    _number("volume"),
-    _ms("event_ms", nullable=True),
-    _ms("received_ms"),
-    _ms("unchanged_since_ms"),
-    _asset(),
+    ms("timestamp"),
+    real("price", nullable=False),
+    real("bid"),
+    real("ask"),
+    real("volume"),
+    ms("event_ms", nullable=True),
+    ms("received_ms"),
+    ms("unchanged_since_ms"),
+    asset_number(),
     Column("position", SmallInteger, nullable=False),
-    _provider(),
-    _text("source"),
-    _text("kind"),
-    _text("symbol", nullable=False),
-    _text("currency", nullable=False),
+    provider_number(),
+    word("source"),
+    word("kind"),
+    word("symbol", nullable=False),
+    word("currency", nullable=False),
     PrimaryKeyConstraint("timestamp", "asset", "position"),
     sqlite_with_rowid=False,
 )
@@ -151,9 +127,9 @@ quotes = Table(
 price_rates = Table(
     "price_rates",
     metadata,
-    _ms("timestamp"),
-    _text("currency", nullable=False),
-    _number("usd", nullable=False),
+    ms("timestamp"),
+    word("currency", nullable=False),
+    real("usd", nullable=False),
     PrimaryKeyConstraint("timestamp", "currency"),
     sqlite_with_rowid=False,
 )
@@ -162,10 +138,10 @@ series = Table(
     "series",
     metadata,
     Column("number", Integer, primary_key=True),
-    _provider(),
-    _text("base", nullable=False),
-    _text("quote", nullable=False),
-    _text("interval", nullable=False),
+    provider_number(),
+    word("base", nullable=False),
+    word("quote", nullable=False),
+    word("interval", nullable=False),
     UniqueConstraint("provider", "base", "quote", "interval"),
 )
 
@@ -173,16 +149,16 @@ series = Table(
 ohlcv = Table(
     "ohlcv",
     metadata,
-    _ms("open_ms"),
-    _number("open", nullable=False),
-    _number("high", nullable=False),
-    _number("low", nullable=False),
-    _number("close", nullable=False),
-    _number("volume"),
-    _number("quote_volume"),
+    ms("open_ms"),
+    real("open", nullable=False),
+    real("high", nullable=False),
+    real("low", nullable=False),
+    real("close", nullable=False),
+    real("volume"),
+    real("quote_volume"),
     Column("trades", BigInteger),
     Column("series", Integer, ForeignKey("series.number"), nullable=False),
-    _provider("source", nullable=True),
+    provider_number("source", nullable=True),
     Column("closed", Boolean, nullable=False),
     PrimaryKeyConstraint("series", "open_ms"),
     sqlite_with_rowid=False,
@@ -191,10 +167,10 @@ ohlcv = Table(
 ohlcv_gaps = Table(
     "ohlcv_gaps",
     metadata,
-    _ms("start_ms"),
-    _ms("end_ms"),
+    ms("start_ms"),
+    ms("end_ms"),
     Column("series", Integer, ForeignKey("series.number"), nullable=False),
-    _text("reason", nullable=False),
+    word("reason", nullable=False),
     PrimaryKeyConstraint("series", "start_ms"),
     sqlite_with_rowid=False,
 )
@@ -203,25 +179,25 @@ backfill_progress = Table(
     "backfill_progress",
     metadata,
     Column("series", Integer, ForeignKey("series.number"), primary_key=True),
-    _ms("from_ms"),
-    _ms("to_ms"),
-    _ms("done_to_ms"),
-    _ms("updated_ms"),
+    ms("from_ms"),
+    ms("to_ms"),
+    ms("done_to_ms"),
+    ms("updated_ms"),
 )
 
 market_snapshots = Table(
     "market_snapshots",
     metadata,
-    _ms("timestamp"),
-    _provider(),
-    _number("btc_price"),
-    _number("eth_price"),
-    _number("market_cap"),
-    _number("volume_24h"),
-    _number("btc_dominance_pct"),
-    _number("eth_dominance_pct"),
+    ms("timestamp"),
+    provider_number(),
+    real("btc_price"),
+    real("eth_price"),
+    real("market_cap"),
+    real("volume_24h"),
+    real("btc_dominance_pct"),
+    real("eth_dominance_pct"),
     Column("active_coins", BigInteger),
-    _number("change_24h_pct"),
+    real("change_24h_pct"),
     PrimaryKeyConstraint("timestamp", "provider"),
     sqlite_with_rowid=False,
 )
@@ -229,24 +205,24 @@ market_snapshots = Table(
 coin_markets = Table(
     "coin_markets",
     metadata,
-    _provider(),
-    _text("native_id", nullable=False),
-    _text("ticker", nullable=False),
-    _text("name", nullable=False),
+    provider_number(),
+    word("native_id", nullable=False),
+    word("ticker", nullable=False),
+    word("name", nullable=False),
     Column("rank", BigInteger),
-    _number("price", nullable=False),
-    _number("market_cap"),
-    _number("volume_24h"),
-    _number("change_1h_pct"),
-    _number("change_24h_pct"),
-    _number("change_7d_pct"),
-    _number("high_24h"),
-    _number("low_24h"),
-    _number("circulating_supply"),
-    _number("total_supply"),
-    _number("max_supply"),
-    _ms("event_ms", nullable=True),
-    _ms("received_ms"),
+    real("price", nullable=False),
+    real("market_cap"),
+    real("volume_24h"),
+    real("change_1h_pct"),
+    real("change_24h_pct"),
+    real("change_7d_pct"),
+    real("high_24h"),
+    real("low_24h"),
+    real("circulating_supply"),
+    real("total_supply"),
+    real("max_supply"),
+    ms("event_ms", nullable=True),
+    ms("received_ms"),
     PrimaryKeyConstraint("provider", "native_id"),
     sqlite_with_rowid=False,
 )
@@ -254,25 +230,25 @@ coin_markets = Table(
 coin_details = Table(
     "coin_details",
     metadata,
-    _ms("timestamp"),
-    _provider(),
-    _text("native_id", nullable=False),
-    _text("payload", nullable=False),
+    ms("timestamp"),
+    provider_number(),
+    word("native_id", nullable=False),
+    word("payload", nullable=False),
     PrimaryKeyConstraint("provider", "native_id"),
 )
 
 trending = Table(
     "trending",
     metadata,
-    _ms("timestamp"),
-    _provider(),
+    ms("timestamp"),
+    provider_number(),
     Column("position", SmallInteger, nullable=False),
-    _text("native_id", nullable=False),
-    _text("ticker", nullable=False),
-    _text("name", nullable=False),
+    word("native_id", nullable=False),
+    word("ticker", nullable=False),
+    word("name", nullable=False),
     Column("rank", BigInteger),
-    _number("price"),
-    _number("change_24h_pct"),
+    real("price"),
+    real("change_24h_pct"),
     PrimaryKeyConstraint("timestamp", "provider", "position"),
     sqlite_with_rowid=False,
 )
@@ -280,15 +256,15 @@ trending = Table(
 categories = Table(
     "categories",
     metadata,
-    _ms("timestamp"),
-    _provider(),
-    _text("native_id", nullable=False),
-    _text("name", nullable=False),
-    _number("market_cap"),
-    _number("change_24h_pct"),
-    _number("volume_24h"),
+    ms("timestamp"),
+    provider_number(),
+    word("native_id", nullable=False),
+    word("name", nullable=False),
+    real("market_cap"),
+    real("change_24h_pct"),
+    real("volume_24h"),
     Column("coins", BigInteger),
-    _ms("event_ms", nullable=True),
+    ms("event_ms", nullable=True),
     PrimaryKeyConstraint("provider", "native_id"),
     sqlite_with_rowid=False,
 )
@@ -296,16 +272,16 @@ categories = Table(
 exchanges = Table(
     "exchanges",
     metadata,
-    _ms("timestamp"),
-    _provider(),
-    _text("native_id", nullable=False),
-    _text("name", nullable=False),
-    _text("country"),
+    ms("timestamp"),
+    provider_number(),
+    word("native_id", nullable=False),
+    word("name", nullable=False),
+    word("country"),
     Column("year", BigInteger),
-    _text("url"),
+    word("url"),
     Column("trust_rank", BigInteger),
-    _number("volume_usd"),
-    _number("volume_btc"),
+    real("volume_usd"),
+    real("volume_btc"),
     PrimaryKeyConstraint("provider", "native_id"),
     sqlite_with_rowid=False,
 )
@@ -313,12 +289,12 @@ exchanges = Table(
 instruments = Table(
     "instruments",
     metadata,
-    _ms("timestamp"),
-    _provider(),
+    ms("timestamp"),
+    provider_number(),
     Column("active", Boolean, nullable=False),
-    _text("symbol", nullable=False),
-    _text("base", nullable=False),
-    _text("quote", nullable=False),
+    word("symbol", nullable=False),
+    word("base", nullable=False),
+    word("quote", nullable=False),
     PrimaryKeyConstraint("provider", "symbol"),
     sqlite_with_rowid=False,
 )
@@ -326,13 +302,13 @@ instruments = Table(
 asset_listings = Table(
     "asset_listings",
     metadata,
-    _ms("timestamp"),
+    ms("timestamp"),
     Column("rank", BigInteger),
-    _provider(),
+    provider_number(),
     Column("active", Boolean, nullable=False),
-    _text("native_id", nullable=False),
-    _text("ticker", nullable=False),
-    _text("name", nullable=False),
+    word("native_id", nullable=False),
+    word("ticker", nullable=False),
+    word("name", nullable=False),
     PrimaryKeyConstraint("provider", "native_id"),
     sqlite_with_rowid=False,
 )
@@ -341,20 +317,20 @@ pools = Table(
     "pools",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("name", nullable=False),
-    _text("category", nullable=False),
-    _text("strategy", nullable=False),
+    word("name", nullable=False),
+    word("category", nullable=False),
+    word("strategy", nullable=False),
     Column("enabled", Boolean, nullable=False),
-    _ms("created_ms"),
+    ms("created_ms"),
 )
 
 pool_members = Table(
     "pool_members",
     metadata,
     Column("pool", Text, ForeignKey("pools.id", ondelete="CASCADE"), nullable=False),
-    _provider(),
+    provider_number(),
     Column("priority", Integer, nullable=False),
-    _number("weight", nullable=False),
+    real("weight", nullable=False),
     Column("enabled", Boolean, nullable=False),
     PrimaryKeyConstraint("pool", "provider"),
 )
@@ -364,12 +340,12 @@ api_calls = Table(
     "api_calls",
     metadata,
     Column("number", big_number, primary_key=True),
-    _ms("timestamp"),
-    _number("response_time_ms"),
-    _provider(),
+    ms("timestamp"),
+    real("response_time_ms"),
+    provider_number(),
     Column("http_status", SmallInteger),
-    _text("endpoint", nullable=False),
-    _text("status", nullable=False),
+    word("endpoint", nullable=False),
+    word("status", nullable=False),
     Index(None, "timestamp"),
 )
 
@@ -377,21 +353,21 @@ user_requests = Table(
     "user_requests",
     metadata,
     Column("number", big_number, primary_key=True),
-    _ms("timestamp"),
-    _number("response_time_ms"),
+    ms("timestamp"),
+    real("response_time_ms"),
     Column("batched", Integer, nullable=False, server_default="1"),
     Column("status", SmallInteger, nullable=False),
-    _text("address", nullable=False),
-    _text("endpoint", nullable=False),
+    word("address", nullable=False),
+    word("endpoint", nullable=False),
     Index(None, "timestamp"),
 )
 
 budgets = Table(
     "budgets",
     metadata,
-    _ms("window_start_ms"),
-    _number("used", nullable=False),
+    ms("window_start_ms"),
+    real("used", nullable=False),
     Column("window_s", Integer, nullable=False),
-    _text("scope", nullable=False),
+    word("scope", nullable=False),
     PrimaryKeyConstraint("scope", "window_s", "window_start_ms"),
 )

@@ -58,10 +58,10 @@ async def of_category(
     ],
 ) -> Response:
     """Providers of one category."""
-    if category not in providers.categories():
+    if category not in providers.categories(rt):
         raise NotFound(
-            f"There is no category {category!r}; choose one of {', '.join(providers.categories())}.",
-            details={"category": category, "allowed": providers.categories()},
+            f"There is no category {category!r}; choose one of {', '.join(providers.categories(rt))}.",
+            details={"category": category, "allowed": providers.categories(rt)},
         )
     rows = providers.listed(rt, category=category, status=None, q=None)
     about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit", total=len(rows))

@@ -27,7 +27,9 @@ class Provider(BaseModel):
     id: str
     name: str
     category: str
-    kind: str = Field(description="`venue`: trades itself. `aggregator`: sums up others.")
+    kind: str = Field(
+        description="`venue`: trades itself. `aggregator`: sums up others. `feed`: publishes news. `data`: gives other data."
+    )
     source: str = Field(description="Unit of independence; two providers with the same source count once.")
     status: Literal["live", "keyed", "off", "gone"] = Field(description="The catalogue's word.")
     state: State = Field(description="How it does now; `idle`: not asked yet.")
@@ -177,9 +179,16 @@ class SchedulerHealth(Component):
     jobs: dict[str, str] = Field(description="`ok` or the error code of the last run, by job.")
 
 
+class ModelsHealth(Component):
+    default: str = Field(description="The model that scores the news.")
+    ready: list[str] = Field(description="Models in memory.")
+    failed: dict[str, str] = Field(description="Models that could not be loaded, and why.")
+
+
 class Components(BaseModel):
     database: DatabaseHealth
     providers: ProvidersHealth
+    models: ModelsHealth
     cache: CacheHealth
     scheduler: SchedulerHealth
 

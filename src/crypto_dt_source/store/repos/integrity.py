@@ -8,6 +8,10 @@ from .. import tables
 from ..engine import Store
 
 _REVISION = "SELECT version_num FROM alembic_version"
+_THERE = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+}
 
 
 class StoreReport(NamedTuple):
@@ -26,10 +30,12 @@ async def alive(store: Store) -> None:
 
 
 async def check(store: Store) -> StoreReport:
-    """Check the whole database and count its rows: reads everything, seconds on a large one."""
+    """Check the whole database and count its rows: reads everything, seconds on a large one. A database that was opened
+    for reading may have an older schema, and then lacks tables."""
     problems = await store.integrity()
     rows = {}
-    for name in tables.metadata.tables:
+    there = {row[0] for row in await store.fetch(_THERE[store.dialect])}
+    for name in filter(there.__contains__, tables.metadata.tables):
         ((rows[name],),) = await store.fetch(f"SELECT COUNT(*) FROM {name}")  # noqa: S608 the schema's own names
     ((schema,),) = await store.fetch(_REVISION)
     return StoreReport(store.dialect, schema, await store.size_bytes(), problems, rows)

@@ -20,13 +20,23 @@ _ASSETS = "SELECT number FROM assets ORDER BY number"
 _CANDLES = "DELETE FROM ohlcv WHERE series = ? AND open_ms < ?"
 _GAPS = "DELETE FROM ohlcv_gaps WHERE series = ? AND end_ms <= ?"
 
+# A story that loses its head and keeps other articles is headed by the oldest of them, in the same transaction.
+_ORPHANS = """SELECT n.number FROM news h JOIN news n ON n.head = h.number
+    WHERE h.head = h.number AND h.published_ms < ? AND n.published_ms >= ?"""
+_OLDEST_LEFT = "AND m.published_ms >= ? ORDER BY m.published_ms, m.id LIMIT 1"
+_ASSET_HEADS = f"""UPDATE news_assets SET head = (SELECT m.number FROM news m
+    WHERE m.story = (SELECT n.story FROM news n WHERE n.number = news_assets.news) {_OLDEST_LEFT})
+    WHERE news IN ({_ORPHANS})"""  # noqa: S608 parts above
+_HEADS = f"""UPDATE news SET head = (SELECT m.number FROM news m WHERE m.story = news.story {_OLDEST_LEFT})
+    WHERE number IN ({_ORPHANS})"""  # noqa: S608 parts above
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long rows are kept, in ms; None keeps them.
 
     Candles of a day and longer have a span of their own, unlimited by default: a year of them is 365 rows, and charts
-    ask for all of it.
+    ask for all of it. TVL and fear and greed are kept for good, a row a day each.
     """
 
     prices_ms: int | None = 90 * DAY_MS
@@ -37,6 +47,7 @@ class Retention:
     lists_ms: int | None = 90 * DAY_MS
     calls_ms: int | None = 90 * DAY_MS
     requests_ms: int | None = 90 * DAY_MS
+    news_ms: int | None = 90 * DAY_MS
 
 
 async def sweep(store: Store, keep: Retention, now_ms: int) -> dict[str, int]:
@@ -52,6 +63,10 @@ async def sweep(store: Store, keep: Retention, now_ms: int) -> dict[str, int]:
     ):
         if span is not None:
             deleted[table] = await _by_time(store, table, column, now_ms - span)
+    if keep.news_ms is not None:
+        deleted["news"] = await _by_time(
+            store, "news", "published_ms", now_ms - keep.news_ms, (_ASSET_HEADS, _HEADS)
+        )
     if keep.lists_ms is not None:
         deleted |= await _lists(store, now_ms - keep.lists_ms)
     if keep.prices_ms is not None:
@@ -76,19 +91,22 @@ async def _pieces(store: Store, sql: str, rows: Sequence[tuple[int, int]]) -> in
     return deleted
 
 
-async def _by_time(store: Store, table: str, column: str, cut: int) -> int:
-    """Delete from the old end of a table that is ordered (or indexed) by time, six hours of rows a commit."""
+async def _by_time(store: Store, table: str, column: str, cut: int, before: Sequence[str] = ()) -> int:
+    """Delete from the old end of a table that is ordered (or indexed) by time, six hours of rows a commit. The statements
+    of `before` run ahead of each delete; all their placeholders are its cut."""
     delete = f"DELETE FROM {table} WHERE {column} < ?"  # noqa: S608 the names are this file's own
     deleted = 0
     while True:
         ((oldest,),) = await store.fetch(f"SELECT MIN({column}) FROM {table}")  # noqa: S608 as above
         if oldest is None or oldest >= cut:
             return deleted
-        deleted += await store.write([Write(delete, [(min(cut, oldest + _LOG_SPAN_MS),)], counted=True)])
+        until = min(cut, oldest + _LOG_SPAN_MS)
+        first = [Write(sql, [(until,) * sql.count("?")]) for sql in before]
+        deleted += await store.write([*first, Write(delete, [(until,)], counted=True)])
 
 
 async def _lists(store: Store, cut: int) -> dict[str, int]:
-    """Coins, pairs and lists that no upstream has named since `cut`. Small tables, read whole."""
+    """Coins, pairs, protocols and lists that no upstream has named since `cut`. Small tables, read whole."""
     deleted = {}
     for table, column in (
         ("coin_markets", "received_ms"),
@@ -97,6 +115,8 @@ async def _lists(store: Store, cut: int) -> dict[str, int]:
         ("exchanges", "timestamp"),
         ("instruments", "timestamp"),
         ("asset_listings", "timestamp"),
+        ("defi_protocols", "timestamp"),
+        ("kept", "timestamp"),
     ):
         delete = f"DELETE FROM {table} WHERE {column} < ?"  # noqa: S608 the names are this file's own
         deleted[table] = await store.write([Write(delete, [(cut,)], counted=True)])

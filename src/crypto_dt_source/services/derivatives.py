@@ -1,0 +1,224 @@
+"""Perpetual contracts over all venues: funding rates and open interest, each venue's own figures beside each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ..gateway.source import Source
+from ..model.ask import Capability, FundingAsk, OpenInterestAsk
+from ..model.asset import Asset
+from ..model.derivatives import FundingRate, OpenInterest
+from ..model.errors import AllProvidersFailed, CdtsError, NotFound
+from ..model.quote import Pair
+from ..pricing.rates import BASE
+from ..store.cache import Cached, Loaded
+from . import whole
+from .runtime import Runtime
+from .whole import Whole
+
+EVERY_S = 300
+ASKED_ONE_BY_ONE = 20
+"""Contracts asked of a venue that answers one a call: those on its largest assets."""
+AGREES = 0.1
+"""A contract belongs to the asset of its ticker when its mark price lies within this share of ours: tickers collide, and
+a contract on another coin of that name is many times off."""
+HOURS_A_YEAR = 24 * 365
+MAPPED_S = 5.0
+"""How long rows stay under the assets they were put under."""
+YIELD_EVERY = 100
+"""Rows put under assets before the loop gets a turn."""
+
+FUNDING: Whole[list[FundingRate]] = Whole("funding", list[FundingRate], lambda f: f.derivatives, EVERY_S)
+OPEN_INTEREST: Whole[list[OpenInterest]] = Whole(
+    "open_interest", list[OpenInterest], lambda f: f.derivatives, EVERY_S
+)
+R = TypeVar("R", FundingRate, OpenInterest)
+
+
+class Contract(NamedTuple, Generic[R]):
+    """One venue's row, the asset it is on (None: the ticker fits none, or the price is another coin's), and for open
+    interest its value in US dollars."""
+
+    row: R
+    asset: Asset | None
+    value_usd: float | None
+
+
+class Contracts(NamedTuple, Generic[R]):
+    """Rows of every venue that has some. `parts` are the venues' answers, `errors` why the others have none."""
+
+    rows: list[Contract[R]]
+    parts: list[Cached[list[R]]]
+    errors: list[tuple[str, CdtsError]]
+
+
+def annual_pct(rate: FundingRate) -> float | None:
+    """The rate in percent a year without compounding; None where the venue does not say how often it is paid."""
+    return None if rate.interval_h is None else rate.rate * HOURS_A_YEAR / rate.interval_h * 100
+
+
+async def funding(
+    rt: Runtime, *, symbol: str | None = None, provider: str | None = None
+) -> Contracts[FundingRate]:
+    """Funding rates, the largest assets first and the venues of one asset side by side. Raises UnknownSymbol, NotFound,
+    and the venues' failure when none has an answer."""
+    return await _gathered(
+        rt, Capability.FUNDING, FUNDING, symbol, provider, lambda row: (row.mark_price, None)
+    )
+
+
+async def open_interest(
+    rt: Runtime, *, symbol: str | None = None, provider: str | None = None
+) -> Contracts[OpenInterest]:
+    """Open interest, likewise. The value in dollars is the venue's own where it gives one, else its amount at our
+    price."""
+    return await _gathered(rt, Capability.OPEN_INTEREST, OPEN_INTEREST, symbol, provider, _implied)
+
+
+def _implied(row: OpenInterest) -> tuple[float | None, float | None]:
+    """The price a venue's value and amount imply, and its value."""
+    if row.amount and row.value:
+        return row.value / row.amount, row.value
+    return None, row.value
+
+
+async def _gathered(
+    rt: Runtime,
+    capability: Capability,
+    kind: Whole[list[R]],
+    symbol: str | None,
+    provider: str | None,
+    price_of: Callable[[Any], tuple[float | None, float | None]],
+) -> Contracts[R]:
+    wanted = rt.resolver.resolve(symbol).asset if symbol is not None else None
+    sources = _sources(rt, capability, provider)
+    parts: dict[str, Cached[list[R]]] = {}
+    errors: list[tuple[str, CdtsError]] = []
+
+    async def one(name: str) -> None:
+        try:
+            parts[name] = await whole.get(rt, kind, lambda: _load(rt, capability, name), part=name)
+        except CdtsError as error:
+            errors.append((name, error))
+
+    await asyncio.gather(*(one(source.entry.id) for source in sources))
+    if not parts:
+        raise _nobody(capability, errors)
+    rows = [_contract(rt, row, *price_of(row)) for name in sorted(parts) for row in parts[name].value]
+    if wanted is not None:
+        rows = [row for row in rows if row.asset is not None and row.asset.id == wanted.id]
+    rows.sort(key=_largest_first)
+    return Contracts(rows, [parts[name] for name in sorted(parts)], sorted(errors, key=lambda e: e[0]))
+
+
+async def _contracts(
+    rt: Runtime,
+    kind: Whole[list[R]],
+    name: str,
+    part: Cached[list[R]],
+    price_of: Callable[[Any], tuple[float | None, float | None]],
+) -> list[Contract[R]]:
+    """A venue's rows under their assets: some hundred look-ups, made once for the requests of a few seconds."""
+
+    async def load() -> Loaded[list[Contract[R]]]:
+        made: list[Contract[R]] = []
+        for row in part.value:
+            if len(made) % YIELD_EVERY == 0:
+                await rt.clock.sleep(0)
+            made.append(_contract(rt, row, *price_of(row)))
+        return Loaded(made, rt.clock.now_ms(), ())
+
+    held = await rt.cache.get(("contracts", kind.name, name, part.fetched_ms), MAPPED_S, MAPPED_S, load)
+    return held.value
+
+
+def _largest_first(contract: Contract[Any]) -> tuple[float, str, str, str]:
+    asset = contract.asset
+    rank = inf if asset is None else float(asset.rank or 10**9)
+    return rank, asset.id if asset else "~", contract.row.provider, contract.row.symbol
+
+
+def _contract(rt: Runtime, row: R, price: float | None, value: float | None) -> Contract[R]:
+    asset = rt.resolver.venue_asset(row.provider, row.base)
+    in_usd = rt.pricer.rates_into(BASE).get(row.quote)
+    ours = rt.pricer.point(asset.id) if asset is not None else None
+    known = ours.price if ours is not None else None
+    if known and price and in_usd and not abs(price * in_usd / known - 1) <= AGREES:
+        asset = None
+    value_usd = value * in_usd if value is not None and in_usd else None
+    if value_usd is None and asset is not None and known and isinstance(row, OpenInterest) and row.amount:
+        value_usd = row.amount * known
+    return Contract(row, asset, value_usd)
+
+
+def _sources(rt: Runtime, capability: Capability, provider: str | None) -> list[Source]:
+    sources = rt.gateway.offering(capability)
+    if provider is None:
+        return sources
+    chosen = [source for source in sources if source.entry.id == provider]
+    if not chosen:
+        names = sorted(source.entry.id for source in sources)
+        raise NotFound(
+            f"{provider!r} has no {capability.value.replace('_', ' ')}; choose one of {', '.join(names)}.",
+            details={"parameter": "provider", "got": provider, "allowed": names},
+        )
+    return chosen
+
+
+def _nobody(capability: Capability, errors: Iterable[tuple[str, CdtsError]]) -> CdtsError:
+    tried = [{"provider": name, "failure": error.code} for name, error in errors]
+    return AllProvidersFailed(
+        f"No venue gave its {capability.value.replace('_', ' ')}.",
+        details={"capability": capability.value, "tried": tried},
+    )
+
+
+async def _load(
+    rt: Runtime, capability: Capability, provider: str, *, background: bool = False
+) -> Loaded[Any]:
+    """One venue's rows. Raises an error of the gateway."""
+    source = rt.gateway.source(provider)
+    pairs = await _pairs(rt, provider) if source.adapter.endpoints[capability].per_pair else ()
+    ask = FundingAsk(pairs) if capability is Capability.FUNDING else OpenInterestAsk(pairs)
+    answer = await whole.first(rt, ask, providers=[provider], background=background)
+    return Loaded(list(answer.records), answer.received_ms, (answer.provider,))
+
+
+async def _pairs(rt: Runtime, provider: str) -> tuple[Pair, ...]:
+    """A venue's contracts on its largest assets, as its list of funding rates names them."""
+    listed = await whole.get(rt, FUNDING, lambda: _load(rt, Capability.FUNDING, provider), part=provider)
+    rows = [_contract(rt, row, row.mark_price, None) for row in listed.value]
+    rows = [row for row in rows if row.asset is not None]
+    rows.sort(key=_largest_first)
+    return tuple(Pair(row.row.base, row.row.quote) for row in rows[:ASKED_ONE_BY_ONE])
+
+
+async def collect(rt: Runtime) -> int:
+    """Renew every venue's funding rates and open interest, all venues at once; gives the rows. Raises
+    AllProvidersFailed when no venue answers."""
+    errors: list[tuple[str, CdtsError]] = []
+    rows = 0
+
+    async def one(name: str, capabilities: list[Capability]) -> None:
+        nonlocal rows
+        for capability in capabilities:
+            kind: Whole[Any] = FUNDING if capability is Capability.FUNDING else OPEN_INTEREST
+            try:
+                loaded = await _load(rt, capability, name, background=True)
+            except CdtsError as error:
+                errors.append((name, error))
+                continue
+            await whole.renew(rt, kind, loaded, part=name)
+            rows += len(loaded.value)
+
+    asked: dict[str, list[Capability]] = {}
+    for capability in (Capability.FUNDING, Capability.OPEN_INTEREST):
+        for source in rt.gateway.offering(capability):
+            asked.setdefault(source.entry.id, []).append(capability)
+    await asyncio.gather(*(one(name, capabilities) for name, capabilities in asked.items()))
+    if asked and not rows:
+        raise _nobody(Capability.FUNDING, errors)
+    return rows

@@ -1,0 +1,105 @@
+"""Funding rates and open interest of several venues side by side, under assets that their prices agree with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import harness
+from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.model.derivatives import FundingRate, OpenInterest
+from crypto_dt_source.model.errors import AllProvidersFailed, NotFound
+from crypto_dt_source.services import collect, derivatives
+from crypto_dt_source.services.runtime import Runtime
+from crypto_dt_source.sim.app import SimApp
+from crypto_dt_source.store.cache import Loaded
+
+VENUES = {"binance_futures", "bybit_futures", "okx_futures", "deribit", "hyperliquid"}
+Rig = tuple[Runtime, SimApp, ManualClock]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with harness.running(tmp_path) as (rt, sim, clock):
+        await harness.drive(clock, collect.one_round(rt))
+        yield rt, sim, clock
+
+
+async def test_bitcoin_has_a_rate_and_open_interest_on_every_venue(rig: Rig) -> None:
+    rt, _, clock = rig
+    rates = await harness.drive(clock, derivatives.funding(rt, symbol="BTC"))
+    assert {row.row.provider for row in rates.rows} == VENUES
+    assert all(row.asset is not None and row.asset.id == "bitcoin" for row in rates.rows)
+    interest = await harness.drive(clock, derivatives.open_interest(rt, symbol="BTC"))
+    assert {row.row.provider for row in interest.rows} == VENUES
+    assert all(row.value_usd is not None and row.value_usd > 0 for row in interest.rows)
+    assert not rates.errors
+
+
+async def test_the_largest_assets_come_first(rig: Rig) -> None:
+    rt, _, clock = rig
+    rows = (await harness.drive(clock, derivatives.funding(rt))).rows
+    ranks = [row.asset.rank or 10**9 for row in rows if row.asset is not None]
+    assert ranks == sorted(ranks)
+    assert len({row.row.base for row in rows}) >= 10
+
+
+async def test_a_contract_on_another_coin_of_that_ticker_is_under_no_asset(rig: Rig) -> None:
+    rt, _, clock = rig
+    price = rt.pricer.point("bitcoin")
+    assert price is not None
+    assert price.price
+    now = clock.now_ms()
+    right = FundingRate("deribit", "BTC-PERPETUAL", "BTC", "USD", 1e-4, 8, price.price, None, None, now, now)
+    other = right._replace(symbol="BTC_OTHER", mark_price=price.price / 1000)
+    rt.cache.put("funding:deribit", Loaded([right, other], now, ("deribit",)))
+    rows = (await derivatives.funding(rt, provider="deribit")).rows
+    assert {row.row.symbol: row.asset and row.asset.id for row in rows} == {
+        "BTC-PERPETUAL": "bitcoin",
+        "BTC_OTHER": None,
+    }
+
+
+async def test_an_amount_without_a_value_is_valued_at_our_price(rig: Rig) -> None:
+    rt, _, clock = rig
+    price = rt.pricer.point("bitcoin")
+    assert price is not None
+    now = clock.now_ms()
+    row = OpenInterest("deribit", "BTC_USDC-PERPETUAL", "BTC", "USDC", 10.0, None, now, now)
+    rt.cache.put("open_interest:deribit", Loaded([row], now, ("deribit",)))
+    (found,) = (await derivatives.open_interest(rt, provider="deribit")).rows
+    assert found.value_usd == pytest.approx(10.0 * (price.price or 0))
+
+
+async def test_a_dead_venue_costs_only_its_own_rows_and_is_named(rig: Rig) -> None:
+    rt, sim, clock = rig
+    sim.faults.add("okx_futures", "5xx")
+    found = await harness.drive(clock, derivatives.funding(rt, symbol="ETH"))
+    assert {row.row.provider for row in found.rows} == VENUES - {"okx_futures"}
+    assert [name for name, _ in found.errors] == ["okx_futures"]
+    with pytest.raises(NotFound) as error:
+        await derivatives.funding(rt, provider="kraken")
+    assert "deribit" in error.value.details["allowed"]
+
+
+async def test_after_a_restart_with_every_venue_dead_the_last_rates_are_answered(tmp_path: Path) -> None:
+    async with harness.running(tmp_path) as (rt, sim, clock):
+        assert await harness.drive(clock, derivatives.collect(rt)) > 50
+    await clock.advance(3600)
+    async with harness.running(tmp_path, clock=clock, sim=sim) as (rt, _, _):
+        harness.transport_of(rt).dead = True
+        found = await derivatives.funding(rt)
+        assert {part.state for part in found.parts} == {"stale"}
+        assert {row.row.provider for row in found.rows} == VENUES
+        await harness.settled(rt)
+        with pytest.raises(AllProvidersFailed) as error:
+            await harness.drive(clock, derivatives.collect(rt))
+        assert {one["provider"] for one in error.value.details["tried"]} == VENUES
+
+
+def test_a_rate_is_told_by_the_year_where_its_interval_is_known() -> None:
+    row = FundingRate("x", "X", "X", "USD", 0.0001, 8.0, None, None, None, None, 0)
+    assert derivatives.annual_pct(row) == pytest.approx(0.0001 * 3 * 365 * 100)
+    assert derivatives.annual_pct(row._replace(interval_h=None)) is None
