@@ -24,6 +24,7 @@ from in_process import service  # noqa: E402
 
 from crypto_dt_source.api.app import create_app  # noqa: E402
 from crypto_dt_source.api.errors import error_body  # noqa: E402
+from crypto_dt_source.api.schemas.sentiment import PromptIn, TextIn, TextsIn  # noqa: E402
 from crypto_dt_source.model.errors import DeadlineExceeded  # noqa: E402
 from crypto_dt_source.services import collect, news  # noqa: E402
 
@@ -79,8 +80,8 @@ ASKED = {
     "/api/health/ready": "/api/health/ready",
 }
 """The request behind the example of each route."""
-TEXT = {"text": "Bitcoin ETF inflows hit a record as price breaks out"}
-TEXTS = {"texts": [TEXT["text"], "Exchange halts withdrawals after a hack"]}
+TEXT = TextIn.example
+TEXTS = TextsIn.example
 POSTED: dict[str, tuple[str, dict[str, Any]]] = {
     "/api/analyze/text": ("/api/analyze/text", TEXT),
     "/api/analyze/batch": ("/api/analyze/batch", TEXTS),
@@ -123,8 +124,10 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"*": {}}
     async with service(folder, collected=False, mode="demo", cdts_admin_key=KEY) as api:
 
-        async def ask(target: str, status: int, body: Any = None, key: str = KEY) -> Any:
-            headers = {"X-Request-ID": "example", "X-API-Key": key, "Content-Type": "application/json"}
+        async def ask(
+            target: str, status: int, body: Any = None, key: str = KEY, kind: str = "application/json"
+        ) -> Any:
+            headers = {"X-Request-ID": "example", "X-API-Key": key, "Content-Type": kind}
             method = "GET" if body is None else "POST"
             sent = body if isinstance(body, str) else None if body is None else json.dumps(body)
             answer = await api.client.request(method, target, headers=headers, content=sent)
@@ -171,15 +174,15 @@ async def _posted(found: dict[str, dict[str, Any]], ask: Ask) -> None:
     found["POST /api/models/{id}/generate"] = {
         "200": {
             "model": "opt-125m",
-            "prompt": "Bitcoin is",
+            "prompt": PromptIn.example["prompt"],
             "text": " …",
             "timestamp": told["fetched_at"],
             "meta": {**told, "source": ["opt-125m"], "model": "opt-125m", "revision": "…"},
         },
-        "422": await ask("/api/models/embedded/generate", 422, {"prompt": "Bitcoin is"}),
+        "422": await ask("/api/models/embedded/generate", 422, PromptIn.example),
     }
     for name in ("load", "unload", "generate"):
-        body = {"prompt": "Bitcoin is"} if name == "generate" else {}
+        body = PromptIn.example if name == "generate" else {}
         found[f"POST /api/models/{{id}}/{name}"]["404"] = await ask(f"/api/models/none/{name}", 404, body)
     for path in ("/api/analyze/text", "/api/analyze/batch", "/api/hf/run-sentiment"):
         body = {**(TEXT if path.endswith("text") else TEXTS), "model": "none"}
@@ -187,6 +190,7 @@ async def _posted(found: dict[str, dict[str, Any]], ask: Ask) -> None:
     for path in ("/api/sentiment/analyze", "/api/sentiment/crypto-analysis"):
         found[f"POST {path}"]["404"] = found["POST /api/analyze/text"]["404"]
     found["*"]["400"] = await ask("/api/analyze/text", 400, "no JSON")
+    found["*"]["415"] = await ask("/api/analyze/text", 415, TEXT, kind="text/plain")
     found["*"]["409"] = await ask("/api/analyze/text", 409, {**TEXT, "model": "finbert"})
     found["*"]["401"] = await ask("/api/analyze/batch", 401, TEXTS, key="")
     found["*"]["403"] = await ask("/api/analyze/batch", 403, TEXTS, key="not the key")

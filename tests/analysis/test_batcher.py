@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ Make = Callable[..., Batcher[str, str]]
 async def make(model: Model) -> AsyncIterator[Make]:
     made: list[Batcher[str, str]] = []
 
-    def build(**options: int) -> Batcher[str, str]:
+    def build(**options: Any) -> Batcher[str, str]:
         made.append(Batcher("m", model, **options))
         return made[-1]
 
@@ -122,6 +123,48 @@ async def test_a_full_queue_refuses_and_keeps_what_it_has(model: Model, make: Ma
     model.let_go.set()
     assert (await first, await second) == (["A"], ["B", "C"])
     assert await batcher.submit(["f"]) == ["F"]
+
+
+class Pace:
+    """Monotonic seconds: every look at the time is `step` seconds after the last."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += self.step
+        return self.seconds
+
+
+async def test_who_would_wait_too_long_is_refused_and_told_when_to_come_back(
+    model: Model, make: Make
+) -> None:
+    batcher = make(job=2, now=Pace(1.0), patience_s=5.0)
+    await batcher.submit(["a", "b"])  # two a second from here on, as far as anybody knows
+    model.hold = True
+    first = asyncio.ensure_future(batcher.submit(["c"]))
+    await running(model)
+    many = asyncio.ensure_future(batcher.submit([f"m{n}" for n in range(12)]))
+    await asyncio.sleep(0)
+    with pytest.raises(ModelBusy) as busy:
+        await batcher.submit([f"x{n}" for n in range(12)])
+    assert (busy.value.status, busy.value.retry_after) == (503, 6)
+    assert busy.value.details == {"model": "m", "waiting": 12, "expected_s": 6.0}
+    small = asyncio.ensure_future(batcher.submit(["s"]))
+    await asyncio.sleep(0)
+    assert not small.done(), "one text comes in between those of the batch, and need not be refused"
+    many.cancel()
+    await asyncio.sleep(0)
+    later = asyncio.ensure_future(batcher.submit(["y0", "y1"]))
+    model.let_go.set()
+    assert (await first, await small, await later) == (["C"], ["S"], ["Y0", "Y1"])
+
+
+async def test_a_queue_that_is_empty_takes_what_it_would_be_long_at(model: Model, make: Make) -> None:
+    batcher = make(job=1, now=Pace(100.0), patience_s=5.0)
+    await batcher.submit(["slow"])
+    assert await batcher.submit([f"t{n}" for n in range(4)]) == ["T0", "T1", "T2", "T3"]
 
 
 async def test_texts_of_a_job_under_way_count_as_waiting_no_more_but_the_rest_does(

@@ -158,6 +158,23 @@ async def test_unknown_models_are_named(make: Make) -> None:
         )
 
 
+async def test_every_queue_has_the_patience_of_the_registry(make: Make) -> None:
+    models = make(patience_s=3.0)
+    await models.classify(["Bitcoin rises"])
+    batcher = models._slots["embedded"].batcher
+    assert batcher is not None
+    assert batcher._patience_s == 3.0
+
+
+async def test_what_a_model_can_say_is_known_by_its_labels(make: Make) -> None:
+    models = make()
+    assert models.says("distilbert-sst-2") == ("bearish", "bullish")
+    assert models.says("finbert") == models.says("bart-large-mnli") == ("bearish", "neutral", "bullish")
+    assert models.says("opt-125m") == ()
+    with pytest.raises(UnknownModel):
+        models.says("none")
+
+
 async def test_crypto_analysis_takes_the_zero_shot_model_only_where_it_is_loaded(make: Make) -> None:
     models = make(default="distilbert-sst-2")
     assert (await models.crypto_analysis(["a"]))[0].model == "embedded"

@@ -206,7 +206,7 @@ async def test_a_model_that_cannot_be_loaded_is_named_and_the_embedded_one_answe
     async with service(tmp_path, collected=False, sentiment_model="finbert", models_offline=True) as offline:
         text = (await post(offline, "/api/analyze/text", {"text": PROBE})).json()
         assert (text["sentiment"], text["meta"]["model"]) == ("bullish", "embedded")
-        for _ in range(200):
+        for _ in range(20_000):
             # The load fails in a thread of its own, after its caller has gone on.
             if offline.rt.models.state("finbert").state == "failed":
                 break

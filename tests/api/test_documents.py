@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import jsonschema_rs
 import pytest
 from in_process import Service
 
 from crypto_dt_source.api import documents
+from crypto_dt_source.api.app import create_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,3 +70,21 @@ async def test_document_is_served_whole(api: Service) -> None:
     served = await api.data("/openapi.json")
     assert served["openapi"].startswith("3.1")
     assert served["paths"]["/api/prices"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+
+
+async def test_every_body_has_its_refusals_and_an_example_that_fits() -> None:
+    document = create_app().openapi()
+    posts = {
+        path: operations["post"] for path, operations in document["paths"].items() if "post" in operations
+    }
+    named = {path for path, operation in posts.items() if "requestBody" in operation}
+    assert len(named) >= 6
+    assert {path for path in posts if not path.endswith("load")} <= named
+    for path in named:
+        body = posts[path]["requestBody"]["content"]["application/json"]
+        jsonschema_rs.validate(body["schema"], body["example"])
+        assert {"400", "413", "415", "422", "503"} <= set(posts[path]["responses"]), path
+        assert ("409" in posts[path]["responses"]) == ("model" in body["schema"]["properties"]), path
+    assert posts["/api/hf/run-sentiment"]["security"] == [{"APIKeyHeader": []}, {}]
+    assert posts["/api/analyze/batch"]["security"] == [{"APIKeyHeader": []}]
+    assert "security" not in posts["/api/analyze/text"]

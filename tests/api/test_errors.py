@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
+import msgspec
 import pytest
-from fastapi import Body, FastAPI
+from fastapi import Depends, FastAPI
 from in_process import ADDRESS, Service, error_of
 
-from crypto_dt_source.api import errors
+from crypto_dt_source.api import bodies, errors
 from crypto_dt_source.api.edge import MAX_BODY_BYTES, Edge
 from crypto_dt_source.clock import SystemClock
 
@@ -61,6 +62,9 @@ async def test_other_methods_are_refused_and_the_right_ones_named(api: Service, 
         ("/api/coins/search?q=", "q", "", "a text of 1 to 64 characters without control characters"),
         ("/api/coins/search?q=a%0Ab", "q", "a\nb", "a text of 1 to 64 characters without control characters"),
         ("/api/orderbook?symbol=BTC&depth=0", "depth", "0", "a whole number from 1 to 1000"),
+        ("/api/defi/yields?min_tvl=nan", "min_tvl", "nan", "a number from 0 to 1000000000000"),
+        ("/api/defi/yields?min_tvl=-0.5", "min_tvl", "-0.5", "a number from 0 to 1000000000000"),
+        ("/api/defi/yields?stablecoin=maybe", "stablecoin", "maybe", "true or false"),
         ("/api/providers?q=%00", "q", "\x00", "a text of 0 to 64 characters without control characters"),
     ],
 )
@@ -133,14 +137,19 @@ async def test_errors_are_counted_under_their_route(api: Service) -> None:
     assert rows == [("/api/prices/{symbol}", 404), ("(unmatched)", 404), ("/api/market", 200)]
 
 
+class Short(msgspec.Struct):
+    text: Annotated[str, msgspec.Meta(max_length=5)]
+
+
 def app_with_a_body() -> Edge:
-    """Two routes that later parts of the service have and this one does not: one with a body, one that breaks."""
+    """Two routes: one with a body, one that breaks."""
     app = FastAPI()
+    app.state.places = bodies.Places()
     errors.install(app)
 
     @app.post("/text")
-    async def text(text: str = Body(embed=True, max_length=5)) -> dict[str, str]:
-        return {"text": text}
+    async def text(body: Annotated[Short, Depends(bodies.reads(Short))]) -> dict[str, str]:
+        return {"text": body.text}
 
     @app.get("/broken")
     async def broken() -> None:

@@ -14,6 +14,7 @@ import uvicorn
 from in_process import Service
 from uvicorn.server import ServerState
 
+from crypto_dt_source.api.edge import MAX_BODY_BYTES
 from crypto_dt_source.api.protocol import HEAD_S, MAX_HEAD_BYTES, Protocol
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -94,6 +95,38 @@ async def test_head_and_get_take_turns_on_one_connection(port: int) -> None:
             assert json.loads(await reader.readexactly(length))["data"][0]["symbol"] == "BTC"
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status", "code"),
+    [
+        ("/api/analyze/text", MAX_BODY_BYTES + 1, 413, "too_large"),
+        ("/api/hf/run-sentiment", 4 * MAX_BODY_BYTES, 413, "too_large"),
+        ("/api/analyze/batch", 8 * MAX_BODY_BYTES, 403, "forbidden"),
+        ("/api/market", MAX_BODY_BYTES, 405, "method_not_allowed"),
+    ],
+)
+async def test_who_sends_too_much_and_leaves_reads_why(
+    port: int, path: str, size: int, status: int, code: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+    answered, body = error_in(await said(port, head.encode() + b"x" * size))
+    assert (answered, body["code"]) == (status, code)
+
+
+async def test_a_body_without_announcement_is_refused_where_it_passes_its_bound(port: int) -> None:
+    head = b"POST /api/analyze/text HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    status, body = error_in(
+        await said(port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 40 + b"0\r\n\r\n")
+    )
+    assert (status, body["details"]) == (413, {"allowed_bytes": MAX_BODY_BYTES})
+
+
+async def test_a_client_that_asks_before_it_sends_is_told_no(port: int) -> None:
+    head = f"POST /api/analyze/text HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {10**9}\r\n"
+    status, _ = error_in(await said(port, head.encode() + b"Expect: 100-continue\r\n\r\n"))
+    assert status == 413
 
 
 class Pipe(asyncio.Transport):

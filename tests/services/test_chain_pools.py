@@ -10,8 +10,8 @@ import pytest
 import harness
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.model.ask import Capability
-from crypto_dt_source.model.errors import NotFound
-from crypto_dt_source.services import fear_greed, onchain
+from crypto_dt_source.model.errors import AllProvidersFailed, NotFound
+from crypto_dt_source.services import fear_greed, onchain, together
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.sim.app import SimApp
 
@@ -57,6 +57,62 @@ async def test_one_chain_that_fails_does_not_cost_the_others(rig: Rig) -> None:
     assert "base" not in found.found
     assert found.found["ethereum"].value.block
     assert [chain for chain, _ in found.errors] == ["base"]
+
+
+async def test_a_chain_that_hangs_is_left_out_after_two_seconds_and_asked_on(rig: Rig) -> None:
+    rt, sim, clock = rig
+    nodes = [s.entry.id for s in rt.gateway.offering(Capability.GAS) if "base" in s.entry.chains]
+    faults = [sim.faults.add(node, "hang") for node in nodes]
+    started = clock.monotonic()
+    found = await harness.drive(clock, onchain.all_gas(rt))
+    assert clock.monotonic() - started == pytest.approx(together.PATIENCE_S, abs=0.1)
+    assert [(chain, error.code) for chain, error in found.errors] == [("base", "deadline_exceeded")]
+    assert "ethereum" in found.found
+    assert rt.cache.peek("gas:base") is None
+    for fault in faults:
+        sim.faults.remove(fault.id)
+    await clock.advance(5)
+    await harness.settled(rt)
+    asked = len(harness.transport_of(rt).calls)
+    assert rt.cache.peek("gas:base") is not None, "the load went on without anybody who waits"
+    again = await onchain.all_gas(rt)
+    assert "base" in again.found
+    assert len(harness.transport_of(rt).calls) == asked
+
+
+async def test_with_something_held_of_every_chain_a_hanging_one_costs_no_time(rig: Rig) -> None:
+    rt, sim, clock = rig
+    await harness.drive(clock, onchain.all_gas(rt))
+    await clock.advance(600)
+    sim.faults.add("*", "hang")
+    started = clock.monotonic()
+    found = await onchain.all_gas(rt)
+    assert clock.monotonic() == started
+    assert not found.errors
+    assert {cached.state for cached in found.found.values()} == {"stale"}
+
+
+async def test_without_any_chain_each_is_named_with_its_cause(rig: Rig) -> None:
+    rt, sim, clock = rig
+    sim.faults.add("*", "5xx")
+    for ask, capability in ((onchain.all_gas, Capability.GAS), (onchain.all_stats, Capability.CHAIN_STATS)):
+        with pytest.raises(AllProvidersFailed) as error:
+            await harness.drive(clock, ask(rt))
+        failed = {row["name"]: row["code"] for row in error.value.details["failed"]}
+        assert set(failed) == set(onchain.chains(rt, capability))
+        assert failed["ethereum"] == failed["bitcoin"] == "upstream_server_error"
+        assert set(failed.values()) <= {"upstream_server_error", "budget_exhausted"}
+        nodes = {s.entry.id for s in rt.gateway.offering(capability)}
+        assert {row["provider"] for row in error.value.details["tried"]} == nodes
+
+
+@pytest.mark.parametrize("name", ["Ethereum", "ETHEREUM"])
+async def test_a_chain_is_known_in_any_case(rig: Rig, name: str) -> None:
+    rt, _, clock = rig
+    fee = (await harness.drive(clock, onchain.gas(rt, name))).value
+    assert fee.chain == "ethereum"
+    assert (await harness.drive(clock, onchain.stats(rt, name))).value.chain == "ethereum"
+    assert rt.cache.peek("gas:ethereum") is not None
 
 
 async def test_a_chain_nobody_knows_is_named_with_those_that_are(rig: Rig) -> None:

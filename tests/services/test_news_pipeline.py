@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from email.utils import formatdate
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import harness
@@ -20,7 +21,7 @@ from crypto_dt_source.model.errors import (
 )
 from crypto_dt_source.model.sentiment import Score
 from crypto_dt_source.providers.kit import Reply, Request
-from crypto_dt_source.services import news
+from crypto_dt_source.services import news, providers
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.sim.app import SimApp
 from crypto_dt_source.store import StoreError
@@ -239,6 +240,10 @@ async def test_one_dead_feed_costs_only_itself_all_of_them_an_error_that_names_t
     assert not read.stale
     await clock.advance(3 * 3600)
     assert (await news.read_state(rt)).stale
+    serve(rt, {"decrypt": rss(("Two", "https://two.example/b", None))})
+    await harness.drive(clock, news.read_feeds(rt))
+    assert not (await news.read_state(rt, ["decrypt"])).stale
+    assert (await news.read_state(rt, ["decrypt", FEED])).stale
 
 
 async def test_a_filter_holds_for_any_telling_and_unknown_names_are_refused(rig: Rig, model: StandIn) -> None:
@@ -271,3 +276,6 @@ async def test_a_feed_of_the_settings_is_read_like_any_other(tmp_path: Path) -> 
         assert await harness.drive(clock, news.read_feeds(rt)) == 1
         assert rt.gateway.sources["own"].base_url == "https://own.example/feed?type=rss"
         assert "own" in {p.source.entry.id for p in await news.publishers(rt)}
+        shown = msgspec.json.encode([providers.view(rt, rt.entries["own"]), providers.stats(rt, "own")])
+        assert b"type=rss" not in shown
+        assert b"/feed" not in shown

@@ -9,9 +9,10 @@ import pytest
 
 import harness
 from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.model.asset import Asset
 from crypto_dt_source.model.derivatives import FundingRate, OpenInterest
 from crypto_dt_source.model.errors import AllProvidersFailed, NotFound
-from crypto_dt_source.services import collect, derivatives
+from crypto_dt_source.services import collect, derivatives, together
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.sim.app import SimApp
 from crypto_dt_source.store.cache import Loaded
@@ -36,6 +37,8 @@ async def test_bitcoin_has_a_rate_and_open_interest_on_every_venue(rig: Rig) -> 
     assert {row.row.provider for row in interest.rows} == VENUES
     assert all(row.value_usd is not None and row.value_usd > 0 for row in interest.rows)
     assert not rates.errors
+    assert rates.resolution is not None
+    assert rates.resolution.asset.id == "bitcoin"
 
 
 async def test_the_largest_assets_come_first(rig: Rig) -> None:
@@ -78,10 +81,66 @@ async def test_a_dead_venue_costs_only_its_own_rows_and_is_named(rig: Rig) -> No
     sim.faults.add("okx_futures", "5xx")
     found = await harness.drive(clock, derivatives.funding(rt, symbol="ETH"))
     assert {row.row.provider for row in found.rows} == VENUES - {"okx_futures"}
-    assert [name for name, _ in found.errors] == ["okx_futures"]
+    ((name, failure),) = found.errors
+    assert (name, together.cause(failure)) == ("okx_futures", "upstream_server_error")
     with pytest.raises(NotFound) as error:
         await derivatives.funding(rt, provider="kraken")
     assert "deribit" in error.value.details["allowed"]
+
+
+async def test_a_venue_that_hangs_is_left_out_after_two_seconds(rig: Rig) -> None:
+    rt, sim, clock = rig
+    sim.faults.add("deribit", "hang")
+    started = clock.monotonic()
+    found = await harness.drive(clock, derivatives.funding(rt))
+    assert clock.monotonic() - started == pytest.approx(together.PATIENCE_S, abs=0.1)
+    assert set(found.parts) == VENUES - {"deribit"}
+    assert [(name, error.code) for name, error in found.errors] == [("deribit", "deadline_exceeded")]
+    assert {row.row.provider for row in found.rows} == VENUES - {"deribit"}
+
+
+async def test_without_any_venue_each_is_named_with_its_own_failure(rig: Rig) -> None:
+    rt, sim, clock = rig
+    sim.faults.add("*", "5xx")
+    sim.faults.add("okx_futures", "html")
+    with pytest.raises(AllProvidersFailed) as error:
+        await harness.drive(clock, derivatives.funding(rt))
+    failed = {row["name"]: row["code"] for row in error.value.details["failed"]}
+    assert failed == dict.fromkeys(VENUES, "upstream_server_error") | {"okx_futures": "payload_changed"}
+    assert {row["provider"]: row["failure"] for row in error.value.details["tried"]} == failed
+
+
+async def test_rows_are_put_under_assets_once_for_the_requests_of_a_few_seconds(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rt, _, clock = rig
+    await harness.drive(clock, derivatives.collect(rt))
+    looked_up: list[str] = []
+    plain = rt.resolver.venue_asset
+
+    def venue_asset(provider: str, ticker: str) -> Asset | None:
+        looked_up.append(ticker)
+        return plain(provider, ticker)
+
+    monkeypatch.setattr(rt.resolver, "venue_asset", venue_asset)
+    everything = await derivatives.funding(rt)
+    assert len(looked_up) == len(everything.rows) > 50
+    bitcoin = await derivatives.funding(rt, symbol="BTC")
+    assert [row for row in everything.rows if row.asset and row.asset.id == "bitcoin"] == bitcoin.rows
+    assert len(looked_up) == len(everything.rows)
+    await clock.advance(derivatives.MAPPED_S + 1)
+    await derivatives.funding(rt)
+    assert len(looked_up) == 2 * len(everything.rows)
+
+
+async def test_rows_of_earlier_fetches_do_not_stay_in_memory(rig: Rig) -> None:
+    rt, _, clock = rig
+    for _ in range(4):
+        await harness.drive(clock, derivatives.collect(rt))
+        await derivatives.funding(rt)
+        await clock.advance(300)
+    kept = [key for key in rt.cache._slots if isinstance(key, tuple) and key[:2] == ("contracts", "funding")]
+    assert len(kept) <= 2
 
 
 async def test_after_a_restart_with_every_venue_dead_the_last_rates_are_answered(tmp_path: Path) -> None:
@@ -91,7 +150,7 @@ async def test_after_a_restart_with_every_venue_dead_the_last_rates_are_answered
     async with harness.running(tmp_path, clock=clock, sim=sim) as (rt, _, _):
         harness.transport_of(rt).dead = True
         found = await derivatives.funding(rt)
-        assert {part.state for part in found.parts} == {"stale"}
+        assert {part.state for part in found.parts.values()} == {"stale"}
         assert {row.row.provider for row in found.rows} == VENUES
         await harness.settled(rt)
         with pytest.raises(AllProvidersFailed) as error:

@@ -128,6 +128,18 @@ async def test_volumes_are_of_the_exchanges_in_the_list(client: Client) -> None:
         assert set(row.chains) == set(exchanges[row.slug].chains)
 
 
+async def test_every_list_names_chains_as_the_list_of_chains_does(client: Client) -> None:
+    raw = {
+        name for row in (await client.get("/defillama/protocols")).json() for name in row.get("chains") or ()
+    }
+    assert {"Binance", "Optimism"} <= raw, "the upstream's own spelling differs"
+    chains = {chain.name for chain in await ask(client, DefiChainsAsk())}
+    lists = (DefiProtocolsAsk(), DexVolumesAsk(), StablecoinsAsk())
+    used = {name for question in lists for row in await ask(client, question) for name in row.chains}
+    assert {"BSC", "OP Mainnet"} <= used <= chains
+    assert {pool.chain for pool in await ask(client, YieldsAsk())} <= chains
+
+
 async def test_an_unknown_name_is_not_listed(client: Client) -> None:
     unknown = await client.get("/defillama/protocol/nope")
     assert (unknown.status, unknown.json()) == (400, {"message": "Protocol is not in our database"})

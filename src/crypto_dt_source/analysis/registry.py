@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..model.errors import InvalidParameter, ModelUnavailable, TooLarge, UnknownModel
-from ..model.sentiment import BATCH_LIMIT, Score
+from ..model.sentiment import BATCH_LIMIT, LABELS, Score
 from ..telemetry import logger
-from .catalog import EMBEDDED, GENERATION, SPECS, ZERO_SHOT, spec_for
+from .batcher import PATIENCE_S
+from .catalog import EMBEDDED, GENERATION, SENTIMENT, SPECS, ZERO_SHOT, spec_for
 from .loading import Loading
 from .residency import Loader, Residency
 from .states import MB, READY, ModelState, ScoreCache, Slot
@@ -34,7 +35,7 @@ class Models:
     """Every model of the service. `default` is a registry id, a hub id or a folder; `folder` keeps what is downloaded or
     exported (None: nothing is downloaded); `backend` is `auto`, `onnx` or `torch`; `memory_mb` bounds the weights in
     memory, in 10^6 bytes; `load` is `lazy` or `start`; `offline` forbids downloads; `embedded` is a folder that takes the
-    place of the packaged model's.
+    place of the packaged model's; `patience_s` is how long a question may wait for those before it.
 
     Raises UnknownModel where `default` names nothing.
     """
@@ -52,6 +53,7 @@ class Models:
         embedded: Path | None = None,
         loader: Loader | None = None,
         cached: int = CACHED,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._clock = clock
         self._load = load
@@ -66,7 +68,7 @@ class Models:
         loader = loader or Loading(folder, backend=backend, offline=offline)
         now = clock.now_ms()
         self._slots = {name: Slot(spec, loader.backend_for(spec), now) for name, spec in specs.items()}
-        self._residency = Residency(clock, loader, self._slots, memory_mb * MB)
+        self._residency = Residency(clock, loader, self._slots, memory_mb * MB, patience_s=patience_s)
 
     async def start(self) -> None:
         """With `load="start"`, begin to load the default model, and the packaged one that answers meanwhile. Returns at
@@ -110,6 +112,21 @@ class Models:
         loaded, else the packaged one. The shares are in the scores."""
         loaded = (s.spec.id for s in self._slots.values() if s.spec.task == ZERO_SHOT and s.state == READY)
         return await self.classify(texts, model or next(loaded, EMBEDDED))
+
+    def says(self, model: str) -> tuple[str, ...]:
+        """The LABELS that a model can say: none for one that writes, all for one that is not known to lack any before its
+        own words are read. Raises UnknownModel."""
+        slot = self._slot(model)
+        spec = slot.model.checkpoint.spec if slot.model is not None else slot.spec
+        if spec.task == GENERATION:
+            return ()
+        words = set(spec.labels.values())
+        if not words and slot.model is not None and spec.task == SENTIMENT:
+            # It needs numpy, which the model has brought into memory.
+            from .labels import LabelMap, own_labels
+
+            words = {LABELS[place] for place in LabelMap.of(own_labels(slot.model.checkpoint.config)).scale}
+        return tuple(label for label in LABELS if not words or label in words)
 
     async def generate(self, model: str, prompt: str, max_new_tokens: int = 64) -> str:
         """What follows `prompt`, the likeliest way, at most `max_new_tokens` (1 to NEW_TOKENS) tokens of it.

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from ..clock import Clock
 from ..model.errors import CdtsError, Conflict, ModelUnavailable
 from ..telemetry import logger
+from .batcher import PATIENCE_S as QUEUE_S
 from .batcher import Batcher
 from .catalog import EMBEDDED, GENERATION, ModelSpec
 from .checkpoint import Checkpoint
@@ -43,11 +44,20 @@ class Residency:
     """The models of `slots` in memory, `budget` bytes of weights at most. The packaged one is exempt: it comes in
     whatever the budget is, and stays."""
 
-    def __init__(self, clock: Clock, loader: Loader, slots: Mapping[str, Slot], budget: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        loader: Loader,
+        slots: Mapping[str, Slot],
+        budget: int,
+        *,
+        patience_s: float = QUEUE_S,
+    ) -> None:
         self._clock = clock
         self._loader = loader
         self._slots = slots
         self._budget = budget
+        self._patience_s = patience_s
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -155,10 +165,11 @@ class Residency:
     def _settled(self, slot: Slot, model: Scorer | Writer) -> None:
         """The model answers from now on."""
         spec = model.checkpoint.spec
+        timed = partial(Batcher[Any, Any], spec.id, now=self._clock.monotonic, patience_s=self._patience_s)
         if spec.task == GENERATION:
-            slot.batcher = Batcher(spec.id, partial(_written, model), job=1, waiting=PROMPTS)
+            slot.batcher = timed(partial(_written, model), job=1, waiting=PROMPTS)
         else:
-            slot.batcher = Batcher(spec.id, getattr(model, "score"))  # noqa: B009
+            slot.batcher = timed(getattr(model, "score"))  # noqa: B009
         slot.model = model
         slot.reserved = model.memory_bytes
         slot.revision = model.checkpoint.revision

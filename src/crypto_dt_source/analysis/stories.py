@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ..model.candle import HOUR_MS
-from .story_likeness import Side, Vocabulary, side, signals
+from .story_likeness import Side, Vocabulary, contradict, informed, side, signals
 from .story_text import Text, text_of
 
 WINDOW_MS = 48 * HOUR_MS
@@ -27,7 +27,7 @@ VISITS = 200
 """Entries of the index read for one article, the rarest words first."""
 MEMBERS = 8
 """Members of a story that an article is held against as a whole, the latest ones."""
-LIKE = 0.75
+LIKE = 0.0
 """Log-odds with one member that make an article one of its story,"""
 LIKE_ALL = -0.75
 """and the mean with all of them: a chain of small steps is not one story."""
@@ -109,26 +109,33 @@ class Stories:
             if known not in scores:
                 placed = self._placed[known]
                 old = side(placed.text, placed.source, placed.published_ms, vocabulary)
-                scores[known] = signals(new, old, weights).score()
+                scores[known] = -math.inf if contradict(new, old) else signals(new, old, weights).score()
             return scores[known]
 
         best: dict[str, float] = {}
         for known in self._candidates(new, weights):
             story = self._placed[known].story
+            if not informed(text, self._placed[known].text, weights):
+                continue
             if score(known) >= max(LIKE, best.get(story, LIKE)):
                 best[story] = score(known)
-        fitting = {story: value for story, value in best.items() if self._mean(story, score) >= LIKE_ALL}
+        fitting = {story: value for story, value in best.items() if self._fits(story, score)}
         if not fitting:
             return None
         top = max(fitting.values())
         return min((story for story, value in fitting.items() if value >= top - TIE), key=self._age)
 
-    def _mean(self, story: str, score: Callable[[str], float]) -> float:
+    def _fits(self, story: str, score: Callable[[str], float]) -> bool:
+        """Whether the latest members agree: more are like the article than contradict it, since one odd wording should
+        not part a story, and those that do not contradict are near it on the whole."""
         members = self._members[story]
         if len(members) > MEMBERS:
             latest = heapq.nlargest(MEMBERS, ((self._placed[known].published_ms, known) for known in members))
             members = {known for _, known in latest}
-        return math.fsum(map(score, members)) / len(members)
+        values = [value for value in map(score, members) if value > -math.inf]
+        against = len(members) - len(values)
+        alike = sum(value >= LIKE for value in values)
+        return alike > against and math.fsum(values) / len(values) >= LIKE_ALL
 
     def _candidates(self, new: Side, weights: Mapping[str, float]) -> list[str]:
         """Articles of the window that share the rarest words, those that share most first; none with a third of what the

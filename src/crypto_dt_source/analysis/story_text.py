@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from itertools import permutations
 from typing import NamedTuple
 
 from ..providers.assets import load
@@ -47,6 +46,9 @@ MONTHS = {
 YEARS = range(2009, 2041)
 CIRCUMSTANCE = frozenset("after following amid as despite ahead since over".split())
 """Words of a headline behind which stands what happened before."""
+MOVES = ("direction:", "flow:")
+"""Lines of opposites that an article is at both ends of all too often: another price, the week before."""
+UP, DOWN = "direction:0", "direction:1"
 LEAST_KEY = 13
 """Plain numbers below are counts of things (`two hours`, `third`), not what tells events apart."""
 
@@ -59,6 +61,7 @@ _TOKEN = re.compile(
 )
 _APOSTROPHE = re.compile(r"['’]s?\b|['’]")
 _OPENS = re.compile(r"[.:!?—–\"“”‘(]")
+_PAUSES = re.compile(r"[,;]")
 _QUARTER = re.compile(r"q[1-4]\Z")
 
 
@@ -87,7 +90,9 @@ class Text(NamedTuple):
     """An article's features. `title` and `body` are stems (`body`: of the summary, without those of the title), with
     assets as `asset:ID` and amounts as `n:VALUE` in two digits. `names` are those written with the capital of a proper
     name where a capital tells, `small` those written without, `doubtful` the title's whose place gives
-    them a capital anyhow. `events` are those of the main clause."""
+    them a capital anyhow. `events` are those of the main clause, `ends` the ends of `opposites` that it is at, as `LINE:END`;
+    `all_ends` has those of the rest and the summary too, but for MOVES.
+    `order` has the title's stems as they stand."""
 
     title: frozenset[str]
     body: frozenset[str]
@@ -99,11 +104,13 @@ class Text(NamedTuple):
     names: frozenset[str]
     small: frozenset[str]
     doubtful: frozenset[str]
+    ends: frozenset[str]
+    all_ends: frozenset[str]
+    order: tuple[str, ...]
 
 
 class Lexicon(NamedTuple):
-    """`story_words.toml` in the form that reading needs. `meaning` is from stem to the one word for it; `opposites` has
-    every pair of ends both ways round."""
+    """`story_words.toml` in the form that reading needs. `meaning` is from stem to the one word for it, `ends` from stem to ends of `opposites`, `levels` from a word before a number to an end."""
 
     stop: frozenset[str]
     phrases: Mapping[
@@ -112,7 +119,13 @@ class Lexicon(NamedTuple):
     meaning: Mapping[str, str]
     events: frozenset[str]
     stages: frozenset[str]
-    opposites: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    names: frozenset[str]
+    places: frozenset[str]
+    common: frozenset[str]
+    usual: frozenset[str]
+    ends: Mapping[str, frozenset[str]]
+    needs: Mapping[str, frozenset[str]]
+    levels: Mapping[str, str]
 
 
 def stem(word: str) -> str:
@@ -145,17 +158,24 @@ def lexicon() -> Lexicon:
         for name, words in raw[part].items():
             for word in (name, *words.split()):
                 meaning.setdefault(stem(word), name)
+    ends: dict[str, set[str]] = {}
+    for line, sides in raw["opposites"].items():
+        for number, words_of_end in enumerate(sides):
+            for word in words_of_end.split():
+                ends.setdefault(stem(word), set()).add(f"{line}:{number}")
     return Lexicon(
         frozenset(raw["stop"].split()),
         {first: tuple(sorted(same, key=lambda p: -len(p[0]))) for first, same in phrases.items()},
         meaning,
         frozenset(raw["events"]),
         frozenset(raw["stages"].split()),
-        tuple(
-            (frozenset(one.split()), frozenset(other.split()))
-            for ends in raw["opposites"].values()
-            for one, other in permutations(ends, 2)
-        ),
+        frozenset(map(stem, raw["names"].split())),
+        frozenset(map(stem, raw["places"].split())),
+        frozenset(map(stem, raw["common"].split())),
+        frozenset(raw["usual"].split()),
+        {word: frozenset(at) for word, at in ends.items()},
+        {line: frozenset(map(stem, words.split())) for line, words in raw["needs"].items()},
+        dict.fromkeys(raw["upward"].split(), UP) | dict.fromkeys(raw["downward"].split(), DOWN),
     )
 
 
@@ -194,6 +214,8 @@ class _Parts(NamedTuple):
     amounts: list[Amount]
     dates: set[str]
     main: int  # so many words stand before `after`, `as` or the like
+    clause: int  # and so many of those before a comma or semicolon
+    levels: set[str]  # ends that the words right before a number of the main clause are at
 
 
 def _parts(text: str) -> _Parts:
@@ -202,6 +224,8 @@ def _parts(text: str) -> _Parts:
     capitals: list[bool | None] = []
     amounts: list[Amount] = []
     dates: set[str] = set()
+    levels: list[tuple[int, str]] = []
+    comma: int | None = None
     end = 0
     plain = _APOSTROPHE.sub(" ", text).replace("_", " ")
     for found in _TOKEN.finditer(plain):
@@ -210,11 +234,15 @@ def _parts(text: str) -> _Parts:
             if word in MONTHS and word != "may":
                 dates.add(f"month:{MONTHS[word]}")
                 continue
+            if comma is None and len(words) > 2 and _PAUSES.search(plain, end, found.start()):
+                comma = len(words)
             opens = not words or _OPENS.search(plain, end, found.start()) is not None
             words.append(str(SMALL.get(word, word)))
             capitals.append(None if opens else found["word"][0].isupper())
             end = found.end()
             continue
+        if words and words[-1] in lexicon().levels and not plain[end : found.start()].strip():
+            levels.append((len(words) - 1, lexicon().levels[words[-1]]))
         amount = _amount(found)
         bare = amount.kind == "count" and not found["scale"]
         if bare and words and words[-1] == "q" and 1 <= amount.value <= 4:
@@ -233,26 +261,30 @@ def _parts(text: str) -> _Parts:
     ]
     if sum(longer) > 0.6 * len(longer):
         capitals = [None] * len(words)  # title case: capitals say nothing
-    main = next((at for at, word in enumerate(words) if at > 2 and word in CIRCUMSTANCE), len(words))
-    return _Parts(words, capitals, amounts, dates, main)
+    main = next((at for at, word in enumerate(words) if at > 1 and word in CIRCUMSTANCE), len(words))
+    clause = min(main, comma or len(words))
+    said = {end for at, end in levels if at <= clause}
+    return _Parts(words, capitals, amounts, dates, main, clause, said)
 
 
 class _Stems(NamedTuple):
     """All in order; those written as names; those written small; those whose place gives them a capital; those of the
-    main clause."""
+    main clause; ends of opposites in it, and in all."""
 
     every: list[str]
     names: set[str]
     small: set[str]
     doubtful: set[str]
     main: set[str]
+    ends: set[str]
+    all_ends: set[str]
 
 
 def _stems(parts: _Parts) -> _Stems:
     """Stems with phrases and synonyms as one word. Quarters go to the parts' dates too."""
     known = lexicon()
     words = parts.words
-    found = _Stems([], set(), set(), set(), set())
+    found = _Stems([], set(), set(), set(), set(), set(parts.levels), set(parts.levels))
     at = 0
     while at < len(words):
         begun = at
@@ -277,8 +309,15 @@ def _stems(parts: _Parts) -> _Stems:
                 (found.names if capital else found.small).add(root)
             if begun < parts.main:
                 found.main.add(root)
+            ends = known.ends.get(stem(word), frozenset())
+            found.all_ends.update(ends)
+            if begun < parts.clause:
+                found.ends.update(ends)
             if _QUARTER.match(word):
                 parts.dates.add(word)
+    for line, needs in known.needs.items():
+        if needs.isdisjoint(found.every):
+            found.ends.difference_update([end for end in found.ends if end.startswith(f"{line}:")])
     return found
 
 
@@ -300,6 +339,14 @@ def _with_assets(stems: Iterable[str], assets: Iterable[str]) -> tuple[set[str],
             for name in names:
                 kept -= name
     return kept, found
+
+
+def _in_order(every: Iterable[str], kept: set[str], assets: Iterable[str]) -> Iterable[str]:
+    """The title's stems in their order, each once, with assets at the place of their own words."""
+    places = {root: f"asset:{asset}" for asset in assets for name in _handles()[asset] for root in name}
+    return dict.fromkeys(
+        root if root in kept else places[root] for root in every if root in kept or root in places
+    )
 
 
 def text_of(title: str, summary: str | None, assets: Iterable[str] = ()) -> Text:
@@ -335,4 +382,7 @@ def text_of(title: str, summary: str | None, assets: Iterable[str] = ()) -> Text
         names=frozenset((titled.names & title_stems) | (said.names & body_stems)),
         small=frozenset(titled.small | said.small),
         doubtful=frozenset(titled.doubtful & title_stems),
+        ends=frozenset(titled.ends),
+        all_ends=frozenset(end for end in titled.all_ends | said.all_ends if not end.startswith(MOVES)),
+        order=tuple(_in_order(titled.every, title_stems, title_assets)),
     )

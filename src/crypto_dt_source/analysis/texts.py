@@ -8,9 +8,16 @@ from ..model.errors import InvalidParameter
 from ..model.sentiment import TEXT_LIMIT
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = "\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_CONTROL = re.compile(f"[{_UNSEEN}]")
+_READABLE = re.compile(rf"[^\s{_UNSEEN}]")
 _LINK = re.compile(r"(?:https?://|\bt\.co/)\S*")
 _BLANKS = re.compile(r"\s+")
+
+
+def readable(text: str) -> bool:
+    """Whether `clean` leaves anything of it."""
+    return _READABLE.search(text) is not None
 
 
 def clean(text: str) -> str:

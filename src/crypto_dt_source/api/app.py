@@ -11,6 +11,7 @@ from .. import __version__
 from ..clock import Clock
 from ..services.runtime import Runtime
 from . import documents, errors
+from .bodies import Places
 from .edge import Edge
 from .routes import (
     blockchain,
@@ -77,6 +78,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
+    app.state.places = Places()
     errors.install(app)
     documents.install(app)
     for module in ROUTERS:

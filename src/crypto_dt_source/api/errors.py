@@ -74,26 +74,26 @@ def _response(request: Request, error: CdtsError, extra: Mapping[str, str] | Non
 def _from_validation(scope: Scope, error: RequestValidationError) -> CdtsError:
     first = error.errors()[0]
     where, *path = first["loc"]
-    if first["type"] == "json_invalid":
-        return BadRequest(
-            "The body is not JSON.", details={"reason": str(first.get("ctx", {}).get("error", ""))[:200]}
-        )
     name = ".".join(str(part) for part in path) or str(where)
     if first["type"] == "missing":
         return InvalidParameter(
             f"{name}: is required.",
             details={"parameter": name, "got": None, "allowed": _allowed(scope, name) or "a value"},
         )
-    got = first.get("input")
-    shown = got if isinstance(got, str | int | float | bool) or got is None else type(got).__name__
-    if isinstance(shown, str):
-        # JSON may name half a surrogate pair, which is no text and cannot be sent back.
-        shown = shown[:SHOWN].encode(errors="replace").decode()
     allowed = _allowed(scope, name) or first["msg"]
     words = ", ".join(allowed) if isinstance(allowed, list) else allowed
     return InvalidParameter(
-        f"{name}: must be {words}.", details={"parameter": name, "got": shown, "allowed": allowed}
+        f"{name}: must be {words}.",
+        details={"parameter": name, "got": shown(first.get("input")), "allowed": allowed},
     )
+
+
+def shown(got: Any) -> str | int | float | None:
+    """A wrong value as an error repeats it: the beginning of a text, the type of anything with parts."""
+    if isinstance(got, str):
+        # Half a surrogate pair is no text and cannot be sent back.
+        return got[:SHOWN].encode(errors="replace").decode()
+    return got if isinstance(got, int | float) or got is None else type(got).__name__
 
 
 def _allowed(scope: Scope, name: str) -> str | list[str] | None:
@@ -124,10 +124,20 @@ def _range(annotation: Any, limits: Iterable[Any]) -> str:
         for key in ("ge", "le", "min_length", "max_length", "pattern")
         if (value := getattr(limit, key, None)) is not None
     }
-    if int in (annotation, *get_args(annotation)):
+    kinds = (annotation, *get_args(annotation))
+    if bool in kinds:
+        return "true or false"
+    if float in kinds:
+        return f"a number from {_plain(found.get('ge', 'any'))} to {_plain(found.get('le', 'any'))}"
+    if int in kinds:
         return f"a whole number from {found.get('ge', 'any')} to {found.get('le', 'any')}"
     text = f"a text of {found.get('min_length', 0)} to {found.get('max_length', 'any number of')} characters"
     return f"{text} without control characters" if "pattern" in found else text
+
+
+def _plain(bound: Any) -> str:
+    """1e+12 as people write it."""
+    return f"{bound:.0f}" if isinstance(bound, float) and bound.is_integer() else str(bound)
 
 
 def _from_http(error: HTTPException) -> CdtsError:

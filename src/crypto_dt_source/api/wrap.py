@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -10,7 +10,9 @@ import msgspec
 from fastapi import Request, Response
 
 from ..clock import rfc3339
+from ..model.errors import CdtsError
 from ..providers.resolver import Resolution
+from ..services import together
 from ..services.runtime import Runtime
 from ..store.cache import Cached
 
@@ -39,6 +41,33 @@ def meta(
 def meta_of(rt: Runtime, cached: Cached[Any], **extra: Any) -> dict[str, Any]:
     """The provenance of something out of the cache."""
     return meta(rt, source=cached.source, fetched_ms=cached.fetched_ms, state=cached.state, **extra)
+
+
+def meta_of_parts(rt: Runtime, parts: Collection[Cached[Any]], **extra: Any) -> dict[str, Any]:
+    """The provenance of an answer put together of several parts of the cache, at least one: its age is that of the oldest,
+    and it is stale when one of them is."""
+    states = {part.state for part in parts}
+    about = meta(
+        rt,
+        source={name for part in parts for name in part.source},
+        fetched_ms=min(part.fetched_ms for part in parts),
+        state=next((state for state in ("miss", "stale") if state in states), "hit"),
+        **extra,
+    )
+    return {**about, "stale": "stale" in states}
+
+
+def received(cached: Cached[Any]) -> dict[str, Any]:
+    """When one row of several was received, and whether it is past its TTL."""
+    return {"fetched_at": rfc3339(cached.fetched_ms), "stale": cached.state == "stale"}
+
+
+def failed(errors: Iterable[tuple[str, CdtsError]]) -> list[dict[str, Any]]:
+    """Parts that are missing in an answer, each with what went wrong."""
+    return [
+        {"name": name, "code": together.cause(error), "error": error.public, "tried": together.tried(error)}
+        for name, error in errors
+    ]
 
 
 def ambiguous(*resolutions: Resolution) -> dict[str, list[str]]:

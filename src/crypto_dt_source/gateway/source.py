@@ -299,7 +299,10 @@ class Source:
         rule = policy(error)
         now = self.clock.monotonic()
         self.observer(self.entry.id, capability, elapsed_ms, error.code, status)
-        self.health.failed(error.code, self.clock.now_ms(), counts=rule.blames)
+        # Venues and aggregators are asked for symbols, and refuse some. Of a feed and of other data the ask is always the
+        # same: refused, the address or the API is another now.
+        own_fault = self.entry.kind in ("feed", "data") and not isinstance(error, SymbolNotListed)
+        self.health.failed(error.code, self.clock.now_ms(), counts=rule.blames or own_fault)
         if rule.breaker:
             self.breaker.failure(ticket)
         elif status is not None or isinstance(error, BodyTooLarge):

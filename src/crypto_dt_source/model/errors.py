@@ -150,14 +150,14 @@ class ModelUnavailable(CdtsError):
 
 
 class ModelBusy(CdtsError):
-    """More texts wait for a model than its queue takes."""
+    """More texts wait for a model than its queue takes, or than it can read while a request may wait."""
 
     code = "model_busy"
     status = 503
 
 
 class Overloaded(CdtsError):
-    """More connections are open than the service takes (`MAX_CONNECTIONS`)."""
+    """More connections are open than the service takes (`MAX_CONNECTIONS`), or more large bodies at once."""
 
     code = "overloaded"
     status = 503

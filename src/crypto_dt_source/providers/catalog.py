@@ -203,7 +203,9 @@ def load() -> Mapping[str, Entry]:
 
 
 def own_feed(feed_id: str, url: str) -> Entry:
-    """The entry of a feed an operator added; the address is theirs to answer for."""
+    """The entry of a feed an operator added; the address is theirs to answer for, and may hold a key in its path or query:
+    nothing of it is shown but the site."""
+    site = urlsplit(url)
     return Entry(
         id=feed_id,
         name=feed_id,
@@ -212,7 +214,7 @@ def own_feed(feed_id: str, url: str) -> Entry:
         source=feed_id,
         adapter="feed",
         base_url=url,
-        docs=url,
+        docs=f"{site.scheme}://{site.hostname}/",
         status="live",
         offers={Capability.NEWS: Offer(Capability.NEWS, rank=50)},
         limits=(Limit(OWN_FEED_LIMIT_CALLS, OWN_FEED_LIMIT_S),),

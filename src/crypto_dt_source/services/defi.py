@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from ..model.ask import (
@@ -25,7 +24,6 @@ from ..model.defi import (
     YieldPool,
 )
 from ..model.errors import AllProvidersFailed, NoDataYet, NotFound
-from ..store import StoreError
 from ..store.cache import Cached, Loaded
 from ..store.repos import defi as repo
 from . import persist, whole
@@ -44,6 +42,12 @@ POINT_COST = 2
 SUGGESTED = 3
 
 
+class TvlRead(NamedTuple):
+    """That a history was read, and how many days it had. The days themselves are in their table."""
+
+    days: int
+
+
 async def _stored_protocols(rt: Runtime) -> Loaded[list[DefiProtocol]] | None:
     rows = await repo.protocols(rt.store, MOST_PROTOCOLS)
     return Loaded(rows, rows[0].received_ms, (rows[0].provider,)) if rows else None
@@ -56,7 +60,17 @@ CHAINS: Whole[list[ChainTvl]] = Whole("defi_chains", list[ChainTvl], lambda f: f
 YIELDS: Whole[list[YieldPool]] = Whole("yields", list[YieldPool], lambda f: f.defi, EVERY_S)
 STABLECOINS: Whole[list[Stablecoin]] = Whole("stablecoins", list[Stablecoin], lambda f: f.defi, EVERY_S)
 VOLUMES: Whole[list[DexVolume]] = Whole("dex_volumes", list[DexVolume], lambda f: f.defi, EVERY_S)
-PROTOCOL: Whole[DefiProtocolDetail] = Whole("defi_protocol", DefiProtocolDetail, lambda f: f.defi)
+
+
+def _cost_of_page(page: DefiProtocolDetail) -> int:
+    return POINT_COST * max(1, len(page.history))
+
+
+PROTOCOL: Whole[DefiProtocolDetail] = Whole(
+    "defi_protocol", DefiProtocolDetail, lambda f: f.defi, cost_of=_cost_of_page
+)
+TVL: Whole[TvlRead] = Whole("tvl_read", TvlRead, lambda f: f.defi, EVERY_S)
+CHAIN_TVL: Whole[TvlRead] = Whole("tvl_read", TvlRead, lambda f: f.defi)
 
 
 class TvlChart(NamedTuple):
@@ -106,14 +120,19 @@ async def _load_yields(rt: Runtime, *, background: bool = False) -> Loaded[list[
 
 
 async def stablecoins(rt: Runtime) -> Cached[list[Stablecoin]]:
-    """Every stablecoin, the largest circulation first."""
+    """Every stablecoin, the largest circulation in dollars first."""
     return await whole.get(rt, STABLECOINS, lambda: _load_stablecoins(rt))
 
 
 async def _load_stablecoins(rt: Runtime, *, background: bool = False) -> Loaded[list[Stablecoin]]:
     answer = await whole.first(rt, StablecoinsAsk(), background=background)
-    rows = sorted(cast("tuple[Stablecoin, ...]", answer.records), key=lambda s: (-s.circulating, s.native_id))
+    rows = sorted(cast("tuple[Stablecoin, ...]", answer.records), key=_smallest_last)
     return Loaded(rows, answer.received_ms, (answer.provider,))
+
+
+def _smallest_last(coin: Stablecoin) -> tuple[bool, float, str]:
+    """By what circulates in dollars; coins without a price after those with one, for their units do not compare."""
+    return coin.price is None, -coin.circulating * (coin.price or 1.0), coin.native_id
 
 
 async def dex_volumes(rt: Runtime) -> Cached[list[DexVolume]]:
@@ -150,73 +169,39 @@ async def protocol(rt: Runtime, slug: str) -> Cached[DefiProtocolDetail]:
 async def _load_protocol(rt: Runtime, slug: str) -> Loaded[DefiProtocolDetail]:
     answer = await whole.first(rt, DefiProtocolAsk(slug))
     page = cast(DefiProtocolDetail, answer.records[0])
-    with persist.best_effort():
-        await repo.write_tvl(rt.store, answer.provider, f"protocol:{page.slug}", page.history)
-    cost = POINT_COST * max(1, len(page.history))
-    return Loaded(page, answer.received_ms, (answer.provider,), cost)
+    return Loaded(page, answer.received_ms, (answer.provider,), _cost_of_page(page))
 
 
 async def tvl_chart(rt: Runtime, *, days: int, chain: str | None = None) -> TvlChart:
     """TVL by day of the last `days` days out of the store, which is filled from the upstream's whole history when it has
-    none. Raises NotFound for a chain that does not exist, AllProvidersFailed when nothing is stored and nobody answers."""
-    name = await _chain_named(rt, chain) if chain is not None else None
-    subject = ALL if name is None else f"chain:{name}"
-    cached = await rt.cache.get(
-        ("tvl_fetched", subject),
-        rt.freshness.defi,
-        rt.freshness.max_stale_market,
-        lambda: _load_tvl_known(rt, name),
-        renew_s=whole.LATE * EVERY_S if name is None and rt.first_round is not None else None,
+    none; of one chain by its own name (`chain_names.named`). Raises AllProvidersFailed when nothing is stored and nobody
+    answers, StoreError."""
+    subject = ALL if chain is None else f"chain:{chain}"
+    read = await whole.get(
+        rt,
+        TVL if chain is None else CHAIN_TVL,
+        lambda: load_tvl(rt, chain),
+        part=subject,
+        allow=(lambda: True) if chain is None else rt.pages.spend,
+        admit=(lambda: True) if chain is None else rt.first_pages.spend,
     )
     start = rt.clock.now_ms() // DAY_MS * DAY_MS - (days - 1) * DAY_MS
-    try:
-        series = await repo.tvl(rt.store, subject, start)
-        provider, points = (series.provider, series.points) if series is not None else ("", [])
-    except StoreError:
-        provider, points = cached.source[0], [p for p in cached.value if p.at_ms >= start]
-    if not points:
+    series = await repo.tvl(rt.store, subject, start)
+    if series is None or not series.points:
         raise NoDataYet("No TVL of these days has been collected yet.", retry_after=30)
-    return TvlChart(provider, subject, points, cached.fetched_ms, cached.state)
+    return TvlChart(series.provider, subject, series.points, read.fetched_ms, read.state)
 
 
-async def _chain_named(rt: Runtime, chain: str) -> str:
-    """The upstream's spelling of a chain."""
-    listed = (await chains(rt)).value
-    for row in listed:
-        if row.name.casefold() == chain.casefold():
-            return row.name
-    raise NotFound(
-        f"There is no chain {chain!r}; GET /api/defi/chains lists them.",
-        details={"parameter": "chain", "got": chain},
-    )
-
-
-async def _load_tvl_known(rt: Runtime, chain: str | None) -> Loaded[Sequence[TvlPoint]]:
-    """What the upstream has; where nobody answers, what is stored, as old as it is."""
-    try:
-        return await load_tvl(rt, chain)
-    except AllProvidersFailed:
-        subject = ALL if chain is None else f"chain:{chain}"
-        with persist.best_effort():
-            series = await repo.tvl(rt.store, subject, 0)
-            if series is not None and series.points:
-                return Loaded(series.points, series.points[-1].at_ms, (series.provider,))
-        raise
-
-
-async def load_tvl(
-    rt: Runtime, chain: str | None = None, *, background: bool = False
-) -> Loaded[Sequence[TvlPoint]]:
-    """Fetch and store the whole history of a chain, or of all together. Raises AllProvidersFailed."""
+async def load_tvl(rt: Runtime, chain: str | None = None, *, background: bool = False) -> Loaded[TvlRead]:
+    """Fetch and store the whole history of a chain, or of all together. Raises AllProvidersFailed, StoreError."""
     answer = await whole.first(rt, TvlHistoryAsk(chain), background=background)
     points = cast("tuple[TvlPoint, ...]", answer.records)
     subject = ALL if chain is None else f"chain:{chain}"
-    with persist.best_effort():
-        # The days before the newest stored one do not change any more, but for the last, which ran when it was read.
-        span = await repo.tvl_span(rt.store, subject)
-        fresh = [p for p in points if span is None or span[2] < len(points) or p.at_ms >= span[1]]
-        await repo.write_tvl(rt.store, answer.provider, subject, fresh)
-    return Loaded(points, answer.received_ms, (answer.provider,))
+    # The days before the newest stored one do not change any more, but for the last, which ran when it was read.
+    span = await repo.tvl_span(rt.store, subject)
+    fresh = [p for p in points if span is None or span[2] < len(points) or p.at_ms >= span[1]]
+    await repo.write_tvl(rt.store, answer.provider, subject, fresh)
+    return Loaded(TvlRead(len(points)), answer.received_ms, (answer.provider,))
 
 
 async def collect(rt: Runtime) -> int:
@@ -226,8 +211,8 @@ async def collect(rt: Runtime) -> int:
     rows = 0
     try:
         tvl = await load_tvl(rt, background=True)
-        rt.cache.put(("tvl_fetched", ALL), tvl, hard_s=rt.freshness.max_stale_market)
-        rows += len(tvl.value)
+        await whole.renew(rt, TVL, tvl, part=ALL)
+        rows += tvl.value.days
     except AllProvidersFailed as error:
         failure = error
     for kind, load in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -11,11 +11,12 @@ from ..gateway.source import Source
 from ..model.ask import Capability, FundingAsk, OpenInterestAsk
 from ..model.asset import Asset
 from ..model.derivatives import FundingRate, OpenInterest
-from ..model.errors import AllProvidersFailed, CdtsError, NotFound
+from ..model.errors import CdtsError, NotFound
 from ..model.quote import Pair
 from ..pricing.rates import BASE
+from ..providers.resolver import Resolution
 from ..store.cache import Cached, Loaded
-from . import whole
+from . import together, whole
 from .runtime import Runtime
 from .whole import Whole
 
@@ -27,7 +28,7 @@ AGREES = 0.1
 a contract on another coin of that name is many times off."""
 HOURS_A_YEAR = 24 * 365
 MAPPED_S = 5.0
-"""How long rows stay under the assets they were put under."""
+"""How long rows stay under the assets they were put under, and in their order."""
 YIELD_EVERY = 100
 """Rows put under assets before the loop gets a turn."""
 
@@ -48,11 +49,13 @@ class Contract(NamedTuple, Generic[R]):
 
 
 class Contracts(NamedTuple, Generic[R]):
-    """Rows of every venue that has some. `parts` are the venues' answers, `errors` why the others have none."""
+    """Rows of every venue that has some. `parts` are the venues' answers by venue, `errors` why the others have none;
+    `resolution` is what the symbol asked for was taken for."""
 
     rows: list[Contract[R]]
-    parts: list[Cached[list[R]]]
+    parts: Mapping[str, Cached[list[R]]]
     errors: list[tuple[str, CdtsError]]
+    resolution: Resolution | None
 
 
 def annual_pct(rate: FundingRate) -> float | None:
@@ -63,11 +66,9 @@ def annual_pct(rate: FundingRate) -> float | None:
 async def funding(
     rt: Runtime, *, symbol: str | None = None, provider: str | None = None
 ) -> Contracts[FundingRate]:
-    """Funding rates, the largest assets first and the venues of one asset side by side. Raises UnknownSymbol, NotFound,
-    and the venues' failure when none has an answer."""
-    return await _gathered(
-        rt, Capability.FUNDING, FUNDING, symbol, provider, lambda row: (row.mark_price, None)
-    )
+    """Funding rates, the largest assets first and the venues of one asset side by side; a venue that is slow is among the
+    errors (`together.gathered`). Raises UnknownSymbol, NotFound, and AllProvidersFailed when no venue has an answer."""
+    return await _gathered(rt, Capability.FUNDING, FUNDING, symbol, provider, _marked)
 
 
 async def open_interest(
@@ -76,6 +77,11 @@ async def open_interest(
     """Open interest, likewise. The value in dollars is the venue's own where it gives one, else its amount at our
     price."""
     return await _gathered(rt, Capability.OPEN_INTEREST, OPEN_INTEREST, symbol, provider, _implied)
+
+
+def _marked(row: FundingRate) -> tuple[float | None, float | None]:
+    """The price of a contract, and no value: a rate is worth none."""
+    return row.mark_price, None
 
 
 def _implied(row: OpenInterest) -> tuple[float | None, float | None]:
@@ -93,45 +99,44 @@ async def _gathered(
     provider: str | None,
     price_of: Callable[[Any], tuple[float | None, float | None]],
 ) -> Contracts[R]:
-    wanted = rt.resolver.resolve(symbol).asset if symbol is not None else None
-    sources = _sources(rt, capability, provider)
-    parts: dict[str, Cached[list[R]]] = {}
-    errors: list[tuple[str, CdtsError]] = []
-
-    async def one(name: str) -> None:
-        try:
-            parts[name] = await whole.get(rt, kind, lambda: _load(rt, capability, name), part=name)
-        except CdtsError as error:
-            errors.append((name, error))
-
-    await asyncio.gather(*(one(source.entry.id) for source in sources))
-    if not parts:
-        raise _nobody(capability, errors)
-    rows = [_contract(rt, row, *price_of(row)) for name in sorted(parts) for row in parts[name].value]
-    if wanted is not None:
-        rows = [row for row in rows if row.asset is not None and row.asset.id == wanted.id]
-    rows.sort(key=_largest_first)
-    return Contracts(rows, [parts[name] for name in sorted(parts)], sorted(errors, key=lambda e: e[0]))
+    resolution = rt.resolver.resolve(symbol) if symbol is not None else None
+    names = sorted(source.entry.id for source in _sources(rt, capability, provider))
+    parts = await together.gathered(
+        rt.clock,
+        names,
+        lambda name: whole.get(rt, kind, lambda: _load(rt, capability, name), part=name),
+    )
+    if not parts.found:
+        raise _nobody(capability, parts.errors)
+    rows = await _contracts(rt, kind, parts.found, price_of)
+    if resolution is not None:
+        wanted = resolution.asset.id
+        rows = [row for row in rows if row.asset is not None and row.asset.id == wanted]
+    return Contracts(rows, parts.found, parts.errors, resolution)
 
 
 async def _contracts(
     rt: Runtime,
     kind: Whole[list[R]],
-    name: str,
-    part: Cached[list[R]],
+    parts: Mapping[str, Cached[list[R]]],
     price_of: Callable[[Any], tuple[float | None, float | None]],
 ) -> list[Contract[R]]:
-    """A venue's rows under their assets: some hundred look-ups, made once for the requests of a few seconds."""
+    """The venues' rows under their assets and in their order: thousands of look-ups, made once for the requests of a few
+    seconds. The list is shared, and not to be changed."""
 
     async def load() -> Loaded[list[Contract[R]]]:
         made: list[Contract[R]] = []
-        for row in part.value:
-            if len(made) % YIELD_EVERY == 0:
-                await rt.clock.sleep(0)
-            made.append(_contract(rt, row, *price_of(row)))
-        return Loaded(made, rt.clock.now_ms(), ())
+        for part in parts.values():
+            for row in part.value:
+                if len(made) % YIELD_EVERY == 0:
+                    await rt.clock.sleep(0)
+                made.append(_contract(rt, row, *price_of(row)))
+        made.sort(key=_largest_first)
+        # Its cost lets the cache drop it once its time is over: there is another key with every fetch.
+        return Loaded(made, rt.clock.now_ms(), (), max(2, len(made)))
 
-    held = await rt.cache.get(("contracts", kind.name, name, part.fetched_ms), MAPPED_S, MAPPED_S, load)
+    fetched = tuple((name, part.fetched_ms) for name, part in parts.items())
+    held = await rt.cache.get(("contracts", kind.name, fetched), MAPPED_S, MAPPED_S, load)
     return held.value
 
 
@@ -169,10 +174,8 @@ def _sources(rt: Runtime, capability: Capability, provider: str | None) -> list[
 
 
 def _nobody(capability: Capability, errors: Iterable[tuple[str, CdtsError]]) -> CdtsError:
-    tried = [{"provider": name, "failure": error.code} for name, error in errors]
-    return AllProvidersFailed(
-        f"No venue gave its {capability.value.replace('_', ' ')}.",
-        details={"capability": capability.value, "tried": tried},
+    return together.none_found(
+        f"No venue gave its {capability.value.replace('_', ' ')}.", capability.value, errors
     )
 
 
@@ -190,10 +193,9 @@ async def _load(
 async def _pairs(rt: Runtime, provider: str) -> tuple[Pair, ...]:
     """A venue's contracts on its largest assets, as its list of funding rates names them."""
     listed = await whole.get(rt, FUNDING, lambda: _load(rt, Capability.FUNDING, provider), part=provider)
-    rows = [_contract(rt, row, row.mark_price, None) for row in listed.value]
-    rows = [row for row in rows if row.asset is not None]
-    rows.sort(key=_largest_first)
-    return tuple(Pair(row.row.base, row.row.quote) for row in rows[:ASKED_ONE_BY_ONE])
+    contracts = await _contracts(rt, FUNDING, {provider: listed}, _marked)
+    known = [contract.row for contract in contracts if contract.asset is not None]
+    return tuple(Pair(row.base, row.quote) for row in known[:ASKED_ONE_BY_ONE])
 
 
 async def collect(rt: Runtime) -> int:

@@ -7,6 +7,7 @@ between the two would have the next poll answered with a 304, and the article wo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -254,25 +255,28 @@ def check_source(rt: Runtime, source: str | None) -> None:
 
 
 class ReadState(NamedTuple):
-    """When a feed was last read, and whether that is longer ago than news may be old."""
+    """When the feeds of an answer were read, the oldest of them, and whether that is longer ago than news may be old."""
 
     read_ms: int
     stale: bool
 
 
-async def read_state(rt: Runtime) -> ReadState:
-    """Raises NoDataYet when no feed has ever been read, StoreError."""
-    read = await known_state(rt)
+async def read_state(rt: Runtime, feeds_of: Iterable[str] = ()) -> ReadState:
+    """Of these feeds, or of all where none is named. Raises NoDataYet when no feed has ever been read, StoreError."""
+    read = await known_state(rt, feeds_of)
     if read is None:
         raise NoDataYet("No news feed has been read yet.", retry_after=30)
     return read
 
 
-async def known_state(rt: Runtime) -> ReadState | None:
+async def known_state(rt: Runtime, feeds_of: Iterable[str] = ()) -> ReadState | None:
     """The same, None when no feed has ever been read. Raises StoreError."""
+    named = frozenset(feeds_of)
     feeds = await repo.feeds(rt.store)
+    # Without any article there is no oldest part: then it counts when anything was read at all.
+    read = [feed.checked_ms for feed in feeds if feed.provider in named]
     if not feeds:
         return None
-    newest = max(feed.checked_ms for feed in feeds)
-    age_s = (rt.clock.now_ms() - newest) / 1000
-    return ReadState(newest, age_s > LATE * max(rt.freshness.news, EVERY_S))
+    at_ms = min(read) if read else max(feed.checked_ms for feed in feeds)
+    age_s = (rt.clock.now_ms() - at_ms) / 1000
+    return ReadState(at_ms, age_s > LATE * max(rt.freshness.news, EVERY_S))

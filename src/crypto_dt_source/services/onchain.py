@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 from ..gateway.source import Source
 from ..model.ask import CAPABILITY_OF, Ask, Capability, ChainStatsAsk, GasAsk
-from ..model.errors import AllProvidersFailed, CdtsError, NotFound
+from ..model.errors import AllProvidersFailed, NotFound
 from ..model.onchain import ChainStats, GasFee
 from ..store.cache import Cached, Loaded
-from . import whole
+from . import together, whole
 from .runtime import Runtime
+from .together import Parts
 from .whole import Whole
 
 STATS_EVERY_S = 300
 R = TypeVar("R", GasFee, ChainStats)
 GAS: Whole[GasFee] = Whole("gas", GasFee, lambda f: f.gas)
 STATS: Whole[ChainStats] = Whole("chain_stats", ChainStats, lambda f: f.chain_stats, STATS_EVERY_S)
-
-
-class Chains(NamedTuple, Generic[R]):
-    """What was asked of several chains: answers by chain, and why the others have none."""
-
-    found: dict[str, Cached[R]]
-    errors: list[tuple[str, CdtsError]]
 
 
 def chains(rt: Runtime, capability: Capability) -> list[str]:
@@ -38,8 +31,8 @@ def chains(rt: Runtime, capability: Capability) -> list[str]:
 
 
 async def gas(rt: Runtime, chain: str) -> Cached[GasFee]:
-    """The fee on one chain. Raises NotFound for a chain nobody knows, AllProvidersFailed."""
-    _check(rt, Capability.GAS, chain)
+    """The fee on one chain, named in any case. Raises NotFound for a chain nobody knows, AllProvidersFailed."""
+    chain = _known(rt, Capability.GAS, chain)
     return await whole.get(rt, GAS, lambda: _load_gas(rt, chain), part=chain)
 
 
@@ -51,8 +44,8 @@ async def _load_gas(rt: Runtime, chain: str) -> Loaded[GasFee]:
 
 
 async def stats(rt: Runtime, chain: str) -> Cached[ChainStats]:
-    """How one chain stands. Raises NotFound for a chain nobody knows, AllProvidersFailed."""
-    _check(rt, Capability.CHAIN_STATS, chain)
+    """How one chain stands, named in any case. Raises NotFound for a chain nobody knows, AllProvidersFailed."""
+    chain = _known(rt, Capability.CHAIN_STATS, chain)
     return await whole.get(rt, STATS, lambda: load_stats(rt, chain), part=chain)
 
 
@@ -64,51 +57,40 @@ async def load_stats(rt: Runtime, chain: str, *, background: bool = False) -> Lo
     return Loaded(cast(ChainStats, answer.records[0]), answer.received_ms, (answer.provider,))
 
 
-async def all_gas(rt: Runtime) -> Chains[GasFee]:
-    """The fee on every chain, all asked at once. Raises the first error when no chain has an answer."""
+async def all_gas(rt: Runtime) -> Parts[Cached[GasFee]]:
+    """The fee on every chain, all asked at once; a chain that is slow is among the errors (`together.gathered`). Raises
+    AllProvidersFailed when no chain has an answer."""
     return await _every(rt, Capability.GAS, lambda chain: gas(rt, chain))
 
 
-async def all_stats(rt: Runtime) -> Chains[ChainStats]:
-    """How every chain stands, all asked at once. Raises the first error when no chain has an answer."""
+async def all_stats(rt: Runtime) -> Parts[Cached[ChainStats]]:
+    """How every chain stands, likewise. Raises AllProvidersFailed when no chain has an answer."""
     return await _every(rt, Capability.CHAIN_STATS, lambda chain: stats(rt, chain))
 
 
-async def _every(rt: Runtime, capability: Capability, of: Callable[[str], Awaitable[Cached[R]]]) -> Chains[R]:
-    found: dict[str, Cached[R]] = {}
-    errors: list[tuple[str, CdtsError]] = []
-
-    async def one(chain: str) -> None:
-        try:
-            found[chain] = await of(chain)
-        except CdtsError as error:
-            errors.append((chain, error))
-
-    named = chains(rt, capability)
-    await asyncio.gather(*map(one, named))
-    if not found:
-        if errors:
-            raise errors[0][1]
-        raise AllProvidersFailed(
-            f"No provider of {capability.value} is in use.",
-            details={"capability": capability.value, "tried": []},
-        )
-    return Chains(
-        {chain: found[chain] for chain in named if chain in found}, sorted(errors, key=lambda e: e[0])
-    )
+async def _every(
+    rt: Runtime, capability: Capability, of: Callable[[str], Awaitable[Cached[R]]]
+) -> Parts[Cached[R]]:
+    parts = await together.gathered(rt.clock, chains(rt, capability), of)
+    if not parts.found:
+        what = f"No chain has its {capability.value.replace('_', ' ')} now."
+        raise together.none_found(what, capability.value, parts.errors)
+    return parts
 
 
 def _of_chain(source: Source, ask: GasAsk | ChainStatsAsk) -> Ask | None:
     return ask if ask.chain in source.entry.chains_of(CAPABILITY_OF[type(ask)]) else None
 
 
-def _check(rt: Runtime, capability: Capability, chain: str) -> None:
+def _known(rt: Runtime, capability: Capability, chain: str) -> str:
+    """A chain as the catalogue spells it. Raises NotFound."""
     known = chains(rt, capability)
-    if chain not in known:
-        raise NotFound(
-            f"There is no {capability.value.replace('_', ' ')} of a chain {chain!r}; choose one of {', '.join(known)}.",
-            details={"parameter": "chain", "got": chain, "allowed": known},
-        )
+    if chain.casefold() in known:
+        return chain.casefold()
+    raise NotFound(
+        f"There is no {capability.value.replace('_', ' ')} of a chain {chain!r}; choose one of {', '.join(known)}.",
+        details={"parameter": "chain", "got": chain, "allowed": known},
+    )
 
 
 async def collect(rt: Runtime) -> int:

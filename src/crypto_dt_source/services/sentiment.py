@@ -25,6 +25,7 @@ HALF_LIFE_H = 8.0
 NEUTRAL = 0.1
 """The aggregate is neutral within this distance of 0."""
 TOP = 10
+MOST_DAYS = 3650
 MOST_ITEMS = 5_000
 METHOD = "cdts-news-1"
 
@@ -132,28 +133,32 @@ async def mood(rt: Runtime, asset: Asset | None = None) -> Cached[Mood]:
         return Loaded(value, now, providers)
 
     key = (MOOD, asset.id if asset else None)
-    return await rt.cache.get(key, rt.freshness.sentiment, rt.freshness.max_stale_market, load)
+    # Summed up anew rather than answered late: it is made of what is here.
+    return await rt.cache.get(key, rt.freshness.sentiment, rt.freshness.sentiment, load)
 
 
 async def by_day(rt: Runtime, *, days: int, asset: Asset | None = None) -> MoodDays:
     """One row a UTC day that has scored articles, ascending; each source's mean weighs with the square root of how many
     it has. Raises StoreError."""
 
-    async def load() -> Loaded[MoodDays]:
-        return Loaded(await _days(rt, days, asset), rt.clock.now_ms(), ())
+    async def load() -> Loaded[list[SentimentDay]]:
+        start = _first_day(rt, MOST_DAYS)
+        rows = await repo.sentiment_days(rt.store, start, asset=asset.id if asset else None)
+        return Loaded(rows, rt.clock.now_ms(), ())
 
-    key = (MOOD, "days", days, asset.id if asset else None)
-    return (await rt.cache.get(key, rt.freshness.sentiment, rt.freshness.sentiment, load)).value
-
-
-async def _days(rt: Runtime, days: int, asset: Asset | None) -> MoodDays:
-    start = rt.clock.now_ms() // DAY_MS * DAY_MS - (days - 1) * DAY_MS
-    rows = await repo.sentiment_days(rt.store, start, asset=asset.id if asset else None)
+    key = (MOOD, "days", asset.id if asset else None)
+    held = await rt.cache.get(key, rt.freshness.sentiment, rt.freshness.sentiment, load)
+    start = _first_day(rt, days)
+    rows = [row for row in held.value if row.day_ms >= start]
     grouped: dict[int, list[SentimentDay]] = defaultdict(list)
     for row in rows:
         grouped[row.day_ms].append(row)
     providers = tuple(sorted({row.provider for row in rows}))
     return MoodDays([_day(day, grouped[day]) for day in sorted(grouped)], providers)
+
+
+def _first_day(rt: Runtime, days: int) -> int:
+    return rt.clock.now_ms() // DAY_MS * DAY_MS - (days - 1) * DAY_MS
 
 
 def _day(day_ms: int, rows: Sequence[SentimentDay]) -> MoodDay:

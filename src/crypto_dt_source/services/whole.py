@@ -20,20 +20,21 @@ from .runtime import Freshness, Runtime
 log = logger("whole")
 T = TypeVar("T")
 LATE = 1.25
-"""Times its period after which what a job renews counts as overdue, and a request has it renewed."""
+"""Times its soft age after which what a job renews counts as overdue: a request then has it renewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole(Generic[T]):
     """One kind of such an answer. `shape` is the type it is stored and read back as; `soft_s` gives its soft age out of
     the settings; `every_s` is how often a job renews it, None where none does. What has a table of its own is read
-    back by `stored`, and written by whoever loads it."""
+    back by `stored`, and written by whoever loads it. `cost_of` is how large a value is in the cache's measure."""
 
     name: str
     shape: Any
     soft_s: Callable[[Freshness], int]
     every_s: int | None = None
     stored: Callable[[Runtime], Awaitable[Loaded[T] | None]] | None = None
+    cost_of: Callable[[T], int] = lambda value: 1
 
     def key(self, part: str = "") -> str:
         """Of the cache and the store: the name, and which one of several."""
@@ -54,7 +55,8 @@ async def get(
     key = kind.key(part)
     if rt.cache.peek(key) is None:
         await _take_up(rt, kind, key)
-    renewed = rt.first_round is not None and kind.every_s is not None
+    soft_s: float = kind.soft_s(rt.freshness)
+    renewed = rt.first_round is not None and kind.every_s is not None and kind.every_s <= soft_s
 
     async def keep() -> Loaded[T]:
         loaded = await load()
@@ -63,10 +65,10 @@ async def get(
 
     return await rt.cache.get(
         key,
-        kind.soft_s(rt.freshness),
+        # What a job renews as often as it may be old is not stale for the minutes the job takes.
+        LATE * soft_s if renewed else soft_s,
         rt.freshness.max_stale_market,
         keep,
-        renew_s=LATE * (kind.every_s or 0) if renewed else None,
         allow=allow,
         admit=admit,
     )
@@ -112,4 +114,5 @@ async def _take_up(rt: Runtime, kind: Whole[Any], key: str) -> None:
             # Stored by a version whose records had other fields: as if it had never been.
             log.warning("a stored answer cannot be read", key=key, reason=str(error)[:200])
             return
-        rt.cache.put(key, Loaded(value, row.timestamp, row.source), hard_s=rt.freshness.max_stale_market)
+        loaded = Loaded(value, row.timestamp, row.source, kind.cost_of(value))
+        rt.cache.put(key, loaded, hard_s=rt.freshness.max_stale_market)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...clock import rfc3339
+from ...model.onchain import ChainStats, GasFee
 from ...services import onchain
-from ...services.onchain import Chains
+from ...services.together import Parts
 from ...store.cache import Cached
 from ..deps import TEXT, Rt
 from ..errors import responses
 from ..schemas.onchain import GasList, StatsList
-from ..wrap import data_response, meta
+from ..wrap import data_response, failed, meta_of_parts, received
 
 router = APIRouter(prefix="/api/blockchain", tags=["on-chain"])
+R = TypeVar("R", GasFee, ChainStats)
 OneChain = Annotated[
     str | None,
-    Query(min_length=1, max_length=40, pattern=TEXT, description="Only this chain.", examples=["ethereum"]),
+    Query(
+        min_length=1,
+        max_length=40,
+        pattern=TEXT,
+        description="Only this chain, in any case.",
+        examples=["ethereum"],
+    ),
 ]
 
 
 @router.get("/gas", response_model=GasList, responses=responses(404, 422, 503), summary="Transaction fees")
 async def gas(request: Request, rt: Rt, chain: OneChain = None) -> Response:
-    """What a transaction costs now, by chain: bitcoin and ethereum first."""
-    found = await onchain.all_gas(rt) if chain is None else Chains({chain: await onchain.gas(rt, chain)}, [])
+    """What a transaction costs now, by chain: bitcoin and ethereum first. A chain that is slow to answer is left out and
+    named in `meta.failed`."""
+    found = await onchain.all_gas(rt) if chain is None else _one(await onchain.gas(rt, chain))
     data = [
         {
             "chain": name,
@@ -38,7 +45,7 @@ async def gas(request: Request, rt: Rt, chain: OneChain = None) -> Response:
             "blob_base_fee": cached.value.blob_base_fee,
             "block": cached.value.block,
             "provider": cached.value.provider,
-            "fetched_at": rfc3339(cached.fetched_ms),
+            **received(cached),
         }
         for name, cached in found.found.items()
     ]
@@ -49,10 +56,9 @@ async def gas(request: Request, rt: Rt, chain: OneChain = None) -> Response:
     "/stats", response_model=StatsList, responses=responses(404, 422, 503), summary="Chain statistics"
 )
 async def stats(request: Request, rt: Rt, chain: OneChain = None) -> Response:
-    """How each chain stands: bitcoin and ethereum first."""
-    found = (
-        await onchain.all_stats(rt) if chain is None else Chains({chain: await onchain.stats(rt, chain)}, [])
-    )
+    """How each chain stands: bitcoin and ethereum first. A chain that is slow to answer is left out and named in
+    `meta.failed`."""
+    found = await onchain.all_stats(rt) if chain is None else _one(await onchain.stats(rt, chain))
     data = [
         {
             "chain": name,
@@ -66,21 +72,16 @@ async def stats(request: Request, rt: Rt, chain: OneChain = None) -> Response:
             "tps": cached.value.tps,
             "supply": cached.value.supply,
             "provider": cached.value.provider,
-            "fetched_at": rfc3339(cached.fetched_ms),
+            **received(cached),
         }
         for name, cached in found.found.items()
     ]
     return data_response(request, {"data": data}, _about(rt, found), ttl_s=rt.freshness.chain_stats)
 
 
-def _about(rt: Rt, found: Chains[Any]) -> dict[str, Any]:
-    parts: Mapping[str, Cached[Any]] = found.found
-    state = next((s for s in ("miss", "stale") if any(p.state == s for p in parts.values())), "hit")
-    return meta(
-        rt,
-        source={name for part in parts.values() for name in part.source},
-        fetched_ms=min(part.fetched_ms for part in parts.values()),
-        state=state,
-        stale=any(part.state == "stale" for part in parts.values()),
-        failed=[{"name": name, "code": error.code, "error": error.public} for name, error in found.errors],
-    )
+def _one(cached: Cached[R]) -> Parts[Cached[R]]:
+    return Parts({cached.value.chain: cached}, [])
+
+
+def _about(rt: Rt, found: Parts[Cached[R]]) -> dict[str, Any]:
+    return meta_of_parts(rt, found.found.values(), failed=failed(found.errors))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ...clock import rfc3339
 from ...model.defi import DefiProtocol, TvlPoint
-from ...services import defi
+from ...services import chain_names, defi
 from ..deps import TEXT, Limit100, PageNumber, PageSize, Rt
 from ..errors import responses
 from ..schemas.defi import (
@@ -30,7 +30,7 @@ ChainName = Annotated[
         min_length=1,
         max_length=100,
         pattern=TEXT,
-        description="One chain, as GET /api/defi/chains names it.",
+        description="One chain, as GET /api/defi/chains names it; in any case, and by an older name too (`Binance` is `BSC`).",
         examples=["Ethereum"],
     ),
 ]
@@ -38,7 +38,9 @@ ChartDays = Annotated[int, Query(ge=1, le=3650, description="Days, today include
 Part = Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT)]
 
 
-@router.get("", response_model=ProtocolList, responses=responses(422, 503), summary="The largest protocols")
+@router.get(
+    "", response_model=ProtocolList, responses=responses(404, 422, 503), summary="The largest protocols"
+)
 async def top(
     request: Request,
     rt: Rt,
@@ -49,14 +51,14 @@ async def top(
         Query(min_length=1, max_length=100, pattern=TEXT, description="One category.", examples=["Lending"]),
     ] = None,
 ) -> Response:
-    """By TVL. Centralised exchanges are left out. `rank` counts among all protocols."""
+    """By TVL. Centralised exchanges are left out. `rank` counts among all protocols. With `chain`, those that are on it
+    among others, and still by their TVL on all chains together, which is what `tvl` says."""
     cached = await defi.protocols(rt)
-    ranked = [
-        (rank, row)
-        for rank, row in enumerate(cached.value, 1)
-        if (chain is None or _names(chain, row.chains))
-        and (category is None or _names(category, [row.category]))
-    ]
+    ranked = [*enumerate(cached.value, 1)]
+    if chain is not None:
+        ranked = await chain_names.on_chain(rt, cached, chain, lambda row: row.chains, kept="protocols")
+    if category is not None:
+        ranked = [(rank, row) for rank, row in ranked if _same(category, row.category)]
     content = {"data": [_protocol(rank, row) for rank, row in ranked[:limit]]}
     return data_response(request, content, meta_of(rt, cached, total=len(ranked)), ttl_s=rt.freshness.defi)
 
@@ -65,7 +67,8 @@ async def top(
 async def tvl_chart(request: Request, rt: Rt, days: ChartDays = 30, chain: ChainName = None) -> Response:
     """From the store, ascending: of all chains together, or of one. A day without a row is one the upstream has none
     for."""
-    chart = await defi.tvl_chart(rt, days=days, chain=chain)
+    name = None if chain is None else await chain_names.named(rt, chain)
+    chart = await defi.tvl_chart(rt, days=days, chain=name)
     about = meta(
         rt,
         source=(chart.provider,),
@@ -135,7 +138,10 @@ async def chains(request: Request, rt: Rt, limit: Limit100 = 100) -> Response:
 
 
 @router.get(
-    "/yields", response_model=PoolList, responses=responses(422, 503), summary="Pools that pay a yield"
+    "/yields",
+    response_model=PoolList,
+    responses=responses(404, 422, 503),
+    summary="Pools that pay a yield",
 )
 async def yields(
     request: Request,
@@ -154,11 +160,14 @@ async def yields(
 ) -> Response:
     """The largest 5 000 pools by TVL, the largest first."""
     cached = await defi.yields(rt)
+    found = cached.value
+    if chain is not None:
+        ranked = await chain_names.on_chain(rt, cached, chain, lambda row: (row.chain,), kept="yields")
+        found = [row for _, row in ranked]
     rows = [
         row
-        for row in cached.value
-        if (chain is None or _names(chain, [row.chain]))
-        and (project is None or _names(project, [row.project]))
+        for row in found
+        if (project is None or _same(project, row.project))
         and (symbol is None or symbol.casefold() in row.symbol.casefold().replace("-", " ").split())
         and (stablecoin is None or row.stablecoin == stablecoin)
         and row.tvl >= min_tvl
@@ -189,7 +198,7 @@ async def yields(
     "/stablecoins", response_model=StablecoinList, responses=responses(422, 503), summary="Stablecoins"
 )
 async def stablecoins(request: Request, rt: Rt, limit: Limit100 = 100) -> Response:
-    """By what circulates, the largest first."""
+    """By what circulates in US dollars, the largest first; coins without a price come last."""
     cached = await defi.stablecoins(rt)
     data = [
         {
@@ -200,6 +209,7 @@ async def stablecoins(request: Request, rt: Rt, limit: Limit100 = 100) -> Respon
             "mechanism": row.mechanism,
             "price": row.price,
             "circulating": row.circulating,
+            "circulating_usd": None if row.price is None else row.circulating * row.price,
             "change_1d_pct": _change(row.circulating, row.circulating_1d_ago),
             "change_7d_pct": _change(row.circulating, row.circulating_7d_ago),
             "change_30d_pct": _change(row.circulating, row.circulating_30d_ago),
@@ -236,8 +246,8 @@ async def dex_volumes(request: Request, rt: Rt, limit: Limit100 = 50) -> Respons
     return data_response(request, {"data": data}, about, ttl_s=rt.freshness.defi)
 
 
-def _names(text: str, names: Iterable[str | None]) -> bool:
-    return any(name is not None and name.casefold() == text.casefold() for name in names)
+def _same(text: str, name: str | None) -> bool:
+    return name is not None and name.casefold() == text.casefold()
 
 
 def _protocol(rank: int, row: DefiProtocol) -> dict[str, Any]:

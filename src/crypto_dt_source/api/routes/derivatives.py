@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
-from ...model.errors import CdtsError
 from ...services import derivatives
-from ...store.cache import Cached
+from ...services.derivatives import Contracts
 from ..deps import SYMBOL_TEXT, PageNumber, PageSize, ProviderQuery, Rt
 from ..errors import responses
 from ..schemas.derivatives import FundingList, InterestList
-from ..wrap import data_response, meta, page_of
+from ..wrap import ambiguous, data_response, failed, meta_of_parts, page_of, received
 
 router = APIRouter(prefix="/api/derivatives", tags=["market"])
+DIGITS = 12
+"""More than any venue states."""
 OneSymbol = Annotated[
     str | None,
     Query(description=f"Only this asset. {SYMBOL_TEXT}", min_length=1, max_length=64, examples=["BTC"]),
@@ -34,7 +34,8 @@ async def funding(
     page: PageNumber = 1,
     page_size: PageSize = 100,
 ) -> Response:
-    """Each venue's own rate, the largest assets first."""
+    """Each venue's own rate, the largest assets first. A venue that is slow to answer is left out and named in
+    `meta.failed`."""
     found = await derivatives.funding(rt, symbol=symbol, provider=provider)
     shown, about_page = page_of(found.rows, page, page_size)
     data = [
@@ -44,16 +45,18 @@ async def funding(
             "asset": asset.id if asset else None,
             "symbol": row.base,
             "quote": row.quote,
-            "rate_pct": 100 * row.rate,
+            "rate_pct": _without_noise(100 * row.rate),
             "interval_hours": row.interval_h,
-            "annual_pct": derivatives.annual_pct(row),
+            "annual_pct": None if annual is None else _without_noise(annual),
             "mark_price": row.mark_price,
             "index_price": row.index_price,
             "next_funding": None if row.next_ms is None else rfc3339(row.next_ms),
+            **received(found.parts[row.provider]),
         }
         for row, asset, _ in shown
+        for annual in (derivatives.annual_pct(row),)
     ]
-    about = _about(rt, found.parts, found.errors)
+    about = _about(rt, found)
     return data_response(request, {"data": data, "page": about_page}, about, ttl_s=rt.freshness.derivatives)
 
 
@@ -82,24 +85,22 @@ async def open_interest(
             "amount": row.amount,
             "value": row.value,
             "value_usd": value_usd,
+            **received(found.parts[row.provider]),
         }
         for row, asset, value_usd in shown
     ]
     known = [value for _, _, value in found.rows if value is not None]
-    about = _about(rt, found.parts, found.errors, total_usd=sum(known) if known else None)
+    about = _about(rt, found, total_usd=sum(known) if known else None)
     return data_response(request, {"data": data, "page": about_page}, about, ttl_s=rt.freshness.derivatives)
 
 
-def _about(
-    rt: Rt, parts: Sequence[Cached[Any]], errors: Iterable[tuple[str, CdtsError]], **extra: Any
-) -> dict[str, Any]:
-    state = next((s for s in ("miss", "stale") if any(part.state == s for part in parts)), "hit")
-    return meta(
-        rt,
-        source={name for part in parts for name in part.source},
-        fetched_ms=min(part.fetched_ms for part in parts),
-        state=state,
-        stale=any(part.state == "stale" for part in parts),
-        failed=[{"name": name, "code": error.code, "error": error.public} for name, error in errors],
-        **extra,
+def _about(rt: Rt, found: Contracts[Any], **extra: Any) -> dict[str, Any]:
+    resolved = (found.resolution,) if found.resolution is not None else ()
+    return meta_of_parts(
+        rt, found.parts.values(), ambiguous=ambiguous(*resolved), failed=failed(found.errors), **extra
     )
+
+
+def _without_noise(percent: float) -> float:
+    """To 12 significant digits: a percentage of 0.0001 is 0.01, not 0.010000000000000002."""
+    return float(f"{percent:.{DIGITS}g}")

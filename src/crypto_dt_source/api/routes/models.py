@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from ...analysis.states import ModelState
 from ...clock import rfc3339
+from ...services import analyze
 from ..access import Operator
+from ..bodies import documented, reads
 from ..deps import Rt
 from ..errors import responses
 from ..schemas.sentiment import Generated, ModelList, ModelPage, PromptIn
@@ -56,12 +58,14 @@ async def unload(rt: Rt, id: ModelId) -> Response:
 @router.post(
     "/{id}/generate",
     response_model=Generated,
-    responses=responses(400, 401, 403, 404, 422, 503),
+    responses=responses(400, 401, 403, 404, 415, 422, 503),
     dependencies=[Operator],
+    openapi_extra=documented(PromptIn, PromptIn.example),
     summary="Go on from a text",
 )
-async def generate(rt: Rt, id: ModelId, body: PromptIn) -> Response:
-    """What a language model adds to a prompt. It is invented: no number in it is a fact. Needs a key."""
+async def generate(rt: Rt, id: ModelId, body: Annotated[PromptIn, Depends(reads(PromptIn))]) -> Response:
+    """What a language model adds to a prompt. It is invented: no number in it is a fact. Needs the operator's key."""
+    analyze.check("prompt", body.prompt)
     text = await rt.models.generate(id, body.prompt, body.max_new_tokens)
     state = rt.models.state(id)
     now = rt.clock.now_ms()

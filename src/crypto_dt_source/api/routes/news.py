@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ...clock import rfc3339
+from ...providers.resolver import Resolution
 from ...services import news, providers
 from ...store.repos.news import NewsFilter, NewsRow
 from ..deps import SYMBOL_TEXT, TEXT, Moment, PageNumber, Rt, moment
 from ..errors import responses
 from ..schemas.news import NewsList, NewsPage, NewsSourceList
 from ..views import article_sentiment
-from ..wrap import about_page, data_response, meta
+from ..wrap import about_page, ambiguous, data_response, meta
 
 router = APIRouter(prefix="/api/news", tags=["news and sentiment"])
 REUSE_S = 30
@@ -40,32 +41,35 @@ async def stories(
     ] = None,
     sentiment: Annotated[
         Literal["bearish", "neutral", "bullish"] | None,
-        Query(description="What the model makes of it.", examples=["bullish"]),
+        Query(description="What the model makes of its first telling.", examples=["bullish"]),
     ] = None,
     q: Annotated[
         str | None,
         Query(
             min_length=1,
             max_length=200,
-            description="Words that are all in the title or summary; the last one may be the start of a word.",
+            description="Words that are all in the title or summary of a telling. The last one may be the beginning of a word from "
+            "three letters on; the commonest English words are left out, and so is what follows the sixteenth.",
             examples=["etf"],
         ),
     ] = None,
     since: Moment = None,
 ) -> Response:
-    """Stories, newest first. Tellings of one story by several sources are one row, which names them all; a filter holds
-    for a story when one of its tellings fits."""
+    """Stories, newest first. Tellings of one story by several sources are one row, which names them all; source, symbol,
+    words and time hold for a story when one of its tellings fits, the sentiment is that of the first."""
     news.check_source(rt, source)
-    asset = rt.resolver.resolve(symbol).asset.id if symbol is not None else None
+    resolution = rt.resolver.resolve(symbol) if symbol is not None else None
+    asset = resolution.asset.id if resolution else None
     chosen = NewsFilter(source=source, asset=asset, sentiment=sentiment, q=q, since_ms=moment("since", since))
-    read = await news.read_state(rt)
     found = await news.page(rt, chosen, number=page, size=page_size)
     content = {
         "data": [_item(rt, story.head, story.members) for story in found.stories],
         "page": about_page(page, page_size, found.total, page * page_size < found.total),
     }
     sources = {member.provider for story in found.stories for member in story.members}
-    about = meta(rt, source=sources, fetched_ms=read.read_ms, state="stale" if read.stale else "hit")
+    read = await news.read_state(rt, [source] if source else sources)
+    state = "stale" if read.stale else "hit"
+    about = meta(rt, source=sources, fetched_ms=read.read_ms, state=state, **_ambiguous(resolution))
     return data_response(request, content, about, ttl_s=rt.freshness.news, reuse_s=REUSE_S)
 
 
@@ -88,7 +92,8 @@ async def sources(request: Request, rt: Rt) -> Response:
         }
         for row in rows
     ]
-    about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit", total=len(data))
+    read = [row.feed.checked_ms for row in rows if row.feed]
+    about = meta(rt, source=(), fetched_ms=min(read) if read else None, state="hit", total=len(data))
     return data_response(request, {"data": data}, about, ttl_s=REUSE_S)
 
 
@@ -107,13 +112,17 @@ async def article(
     return data_response(request, {"data": _item(rt, row, members)}, about, ttl_s=rt.freshness.news)
 
 
+def _ambiguous(resolution: Resolution | None) -> dict[str, Any]:
+    return {"ambiguous": ambiguous(resolution) if resolution else {}}
+
+
 def _item(rt: Rt, row: NewsRow, members: Sequence[NewsRow]) -> dict[str, Any]:
     return {
         "id": row.id,
         "story": row.story,
         "title": row.title,
         "summary": row.summary,
-        "url": row.url,
+        "url": row.link,
         "image": row.image,
         "author": row.author,
         "source": row.provider,
@@ -133,7 +142,7 @@ def _item(rt: Rt, row: NewsRow, members: Sequence[NewsRow]) -> dict[str, Any]:
                 "source": member.provider,
                 "source_name": _name(rt, member.provider),
                 "title": member.title,
-                "url": member.url,
+                "url": member.link,
                 "published_at": rfc3339(member.published_ms),
             }
             for member in sorted(members, key=lambda m: (m.published_ms, m.id))

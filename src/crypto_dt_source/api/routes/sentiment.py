@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from ...clock import rfc3339
 from ...model.sentiment import Score
@@ -14,7 +15,8 @@ from ...services import analyze, fear_greed, news, sentiment
 from ...services.sentiment import Aggregate, Mood
 from ...store.cache import Cached
 from ...store.repos.news import Scored
-from ..access import Operator
+from ..access import KEY_OPTIONAL, Key, Operator, admit
+from ..bodies import documented, reads
 from ..deps import Days, Rt, Symbol
 from ..errors import responses
 from ..schemas.sentiment import (
@@ -31,10 +33,16 @@ from ..schemas.sentiment import (
     TextsIn,
 )
 from ..views import score_view
-from ..wrap import data_response, fresh_response, meta
+from ..wrap import ambiguous, data_response, fresh_response, meta
 
 router = APIRouter(prefix="/api", tags=["news and sentiment"])
 REUSE_S = 60
+OPEN_TEXTS = 16
+"""Texts at a time that anybody may have scored; more are the operator's."""
+OneText = Annotated[TextIn, Depends(reads(TextIn))]
+SeveralTexts = Annotated[TextsIn, Depends(reads(TextsIn))]
+ONE_TEXT = documented(TextIn, TextIn.example)
+SEVERAL_TEXTS = documented(TextsIn, TextsIn.example)
 
 
 @router.get("/sentiment", response_model=Sentiment, responses=responses(503), summary="How the market feels")
@@ -42,9 +50,10 @@ async def overall(request: Request, rt: Rt) -> Response:
     """The aggregate of the last day's news, the fear and greed index, and the strongest items."""
     mood = await sentiment.mood(rt)
     index = await _fear_greed(rt)
-    read = await news.read_state(rt) if index is None else await news.known_state(rt)
+    named = mood.value.providers
+    read = await (news.read_state(rt, named) if index is None else news.known_state(rt, named))
     content = {
-        "overall_sentiment": _aggregate(mood.value.aggregate),
+        "overall_sentiment": _aggregate(rt, mood.value.aggregate),
         "fear_greed_index": index,
         "top_sentiments": [_strong(rt, item) for item in mood.value.top],
     }
@@ -57,7 +66,7 @@ async def overall(request: Request, rt: Rt) -> Response:
 async def history(request: Request, rt: Rt, days: Days = 30) -> Response:
     """One row a UTC day that has scored articles, ascending; today's still grows."""
     found = await sentiment.by_day(rt, days=days)
-    read = await news.read_state(rt)
+    read = await news.read_state(rt, found.providers)
     data = [
         {
             "date": rfc3339(row.day_ms)[:10],
@@ -108,25 +117,27 @@ async def of_symbol(request: Request, rt: Rt, symbol: Symbol) -> Response:
     """The aggregate of the last day's articles that name the asset."""
     resolution = rt.resolver.resolve(symbol)
     mood = await sentiment.mood(rt, resolution.asset)
-    read = await news.read_state(rt)
+    read = await news.read_state(rt, mood.value.providers)
     content = {
         "symbol": resolution.asset.ticker,
         "asset": resolution.asset.id,
-        "overall_sentiment": _aggregate(mood.value.aggregate),
+        "overall_sentiment": _aggregate(rt, mood.value.aggregate),
         "top_sentiments": [_strong(rt, item) for item in mood.value.top],
     }
-    return data_response(request, content, _about(rt, mood, read), ttl_s=rt.freshness.sentiment)
+    about = {**_about(rt, mood, read), "ambiguous": ambiguous(resolution)}
+    return data_response(request, content, about, ttl_s=rt.freshness.sentiment)
 
 
 @router.post(
     "/analyze/text",
     response_model=Analyzed,
-    responses=responses(400, 404, 409, 422, 503),
+    responses=responses(400, 404, 409, 415, 422, 503),
+    openapi_extra=ONE_TEXT,
     summary="Score a text",
 )
-async def analyze_text(rt: Rt, body: TextIn) -> Response:
+async def analyze_text(rt: Rt, body: OneText) -> Response:
     """Bearish, neutral or bullish, by a transformer model that is named in `meta`."""
-    (score,) = await analyze.scores(rt, [body.text], body.model)
+    score = await analyze.score(rt, body.text, body.model)
     content = {
         "text": body.text,
         "sentiment": score.label,
@@ -140,12 +151,13 @@ async def analyze_text(rt: Rt, body: TextIn) -> Response:
 @router.post(
     "/analyze/batch",
     response_model=AnalyzedBatch,
-    responses=responses(400, 401, 403, 404, 409, 422, 503),
+    responses=responses(400, 401, 403, 404, 409, 415, 422, 503),
     dependencies=[Operator],
+    openapi_extra=SEVERAL_TEXTS,
     summary="Score many texts",
 )
-async def analyze_batch(rt: Rt, body: TextsIn) -> Response:
-    """Up to 256 texts, in order. Needs a key."""
+async def analyze_batch(rt: Rt, body: SeveralTexts) -> Response:
+    """Up to 256 texts, in order. Needs the operator's key."""
     scores = await analyze.scores(rt, body.texts, body.model)
     data = [
         {
@@ -159,18 +171,20 @@ async def analyze_batch(rt: Rt, body: TextsIn) -> Response:
         }
         for text, score in zip(body.texts, scores, strict=True)
     ]
-    return fresh_response({"data": data}, _scored_by(rt, scores[0]))
+    # Ten megabytes of text where there are as many as may be.
+    return await asyncio.to_thread(fresh_response, {"data": data}, _scored_by(rt, scores[0]))
 
 
 @router.post(
     "/sentiment/analyze",
     response_model=AnalyzedShort,
-    responses=responses(404, 422, 503),
+    responses=responses(400, 404, 409, 415, 422, 503),
+    openapi_extra=ONE_TEXT,
     summary="Score a text",
 )
-async def sentiment_analyze(rt: Rt, body: TextIn) -> Response:
+async def sentiment_analyze(rt: Rt, body: OneText) -> Response:
     """The label and its share."""
-    (score,) = await analyze.scores(rt, [body.text], body.model)
+    score = await analyze.score(rt, body.text, body.model)
     content = {
         "text": body.text,
         "label": score.label,
@@ -183,10 +197,11 @@ async def sentiment_analyze(rt: Rt, body: TextIn) -> Response:
 @router.post(
     "/sentiment/crypto-analysis",
     response_model=CryptoAnalysis,
-    responses=responses(400, 404, 409, 422, 503),
+    responses=responses(400, 404, 409, 415, 422, 503),
+    openapi_extra=ONE_TEXT,
     summary="Shares of bearish, neutral and bullish",
 )
-async def crypto_analysis(rt: Rt, body: TextIn) -> Response:
+async def crypto_analysis(rt: Rt, body: OneText) -> Response:
     """The three shares, by a model that can say all three; they sum to 1."""
     score = await analyze.shares(rt, body.text, body.model)
     content = {
@@ -201,11 +216,14 @@ async def crypto_analysis(rt: Rt, body: TextIn) -> Response:
 @router.post(
     "/hf/run-sentiment",
     response_model=EarlierRun,
-    responses=responses(400, 404, 409, 422, 503),
+    responses=responses(400, 401, 403, 404, 409, 415, 422, 503),
+    openapi_extra={**SEVERAL_TEXTS, **KEY_OPTIONAL},
     summary="Score texts, as the earlier API did",
 )
-async def run_sentiment(rt: Rt, body: TextsIn) -> Response:
-    """Per text its label and share, and the label most of them have."""
+async def run_sentiment(rt: Rt, body: SeveralTexts, key: Key) -> Response:
+    """Per text its label and share, and the label most of them have. More than 16 texts need the operator's key."""
+    if len(body.texts) > OPEN_TEXTS:
+        admit(rt, key, f"Scoring more than {OPEN_TEXTS} texts at a time")
     scores = await analyze.scores(rt, body.texts, body.model)
     results = [
         {"text": text, "sentiment": score.label, "score": score.confidence}
@@ -234,7 +252,7 @@ def _scored_by(rt: Rt, score: Score) -> Mapping[str, Any]:
     )
 
 
-def _aggregate(value: Aggregate) -> dict[str, Any]:
+def _aggregate(rt: Rt, value: Aggregate) -> dict[str, Any]:
     return {
         "label": value.label,
         "score": value.score,
@@ -245,6 +263,7 @@ def _aggregate(value: Aggregate) -> dict[str, Any]:
         "bearish": value.bearish,
         "window_hours": sentiment.WINDOW_H,
         "method": sentiment.METHOD,
+        "enabled": rt.limits.sentiment,
         "models": list(value.models),
     }
 
@@ -262,6 +281,7 @@ async def _fear_greed(rt: Rt) -> dict[str, Any] | None:
         "date": rfc3339(day.day_ms)[:10],
         "provider": day.provider,
         "fetched_at": rfc3339(found.fetched_ms),
+        "stale": found.state == "stale",
     }
 
 

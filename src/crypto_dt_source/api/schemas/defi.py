@@ -131,6 +131,9 @@ class StablecoinRow(BaseModel):
     mechanism: str | None
     price: float | None = Field(description="US dollars.")
     circulating: float
+    circulating_usd: float | None = Field(
+        description="`circulating` at `price`, what the list is ordered by; null without a price."
+    )
     change_1d_pct: float | None
     change_7d_pct: float | None
     change_30d_pct: float | None

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from .common import Meta, Page
+from .common import Page, SymbolMeta
+
+
+class Attempt(BaseModel):
+    """A source that was asked, and what came of it."""
+
+    provider: str
+    failure: str = Field(description="Error code.")
 
 
 class Failed(BaseModel):
     """Who had no answer, and why."""
 
     name: str
-    code: str
+    code: str = Field(
+        description="What went wrong: the upstream's own failure where one was asked (`upstream_timeout`, "
+        "`payload_changed` …); `deadline_exceeded` when the others were not kept waiting for it."
+    )
     error: str
+    tried: list[Attempt] = Field(description="Every source asked for it, with its own failure.")
 
 
-class Funding(BaseModel):
+class Fetched(BaseModel):
+    """When a row of several venues' or chains' was received."""
+
+    fetched_at: str = Field(description="RFC 3339 UTC.")
+    stale: bool = Field(description="Older than its TTL; other rows of the answer may be fresh.")
+
+
+class Funding(Fetched):
     """One contract's funding rate."""
 
     provider: str
@@ -33,8 +51,8 @@ class Funding(BaseModel):
     next_funding: str | None
 
 
-class PoolMeta(Meta):
-    """Provenance of what several venues gave."""
+class PoolMeta(SymbolMeta):
+    """Provenance of what several venues gave: `fetched_at` is that of the oldest."""
 
     failed: list[Failed] = Field(description="Venues without an answer.")
 
@@ -45,7 +63,7 @@ class FundingList(BaseModel):
     meta: PoolMeta
 
 
-class Interest(BaseModel):
+class Interest(Fetched):
     """One contract's open interest, one side counted."""
 
     provider: str

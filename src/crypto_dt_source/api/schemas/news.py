@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from .common import ListMeta, Meta, Page
+from .common import ListMeta, Meta, Page, SymbolMeta
 
 Label = Literal["bearish", "neutral", "bullish"]
 
@@ -53,7 +53,7 @@ class NewsItem(BaseModel):
     story: str = Field(description="Id of the story: that of the article that told it first.")
     title: str
     summary: str | None
-    url: str
+    url: str = Field(description="As the feed gave it, http or https.")
     image: str | None
     author: str | None
     source: str
@@ -71,7 +71,7 @@ class NewsItem(BaseModel):
 class NewsList(BaseModel):
     data: list[NewsItem]
     page: Page
-    meta: Meta
+    meta: SymbolMeta
 
 
 class NewsPage(BaseModel):

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .common import Meta
-from .derivatives import Failed
+from .derivatives import Failed, Fetched
 
 
-class Gas(BaseModel):
+class Gas(Fetched):
     """The fee to be included soon."""
 
     chain: str
@@ -24,7 +24,6 @@ class Gas(BaseModel):
     blob_base_fee: float | None
     block: int | None = Field(description="The newest block the figures rest on.")
     provider: str
-    fetched_at: str
 
 
 class ChainsMeta(Meta):
@@ -38,7 +37,7 @@ class GasList(BaseModel):
     meta: ChainsMeta
 
 
-class Stats(BaseModel):
+class Stats(Fetched):
     """How a chain stands. What its source does not give is null."""
 
     chain: str
@@ -52,7 +51,6 @@ class Stats(BaseModel):
     tps: float | None = Field(description="Transactions a second lately.")
     supply: float | None = Field(description="Whole coins.")
     provider: str
-    fetched_at: str
 
 
 class StatsList(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+import msgspec
+from pydantic import BaseModel, Field
 
-from .common import Meta
+from ...model.sentiment import BATCH_LIMIT, TEXT_LIMIT
+from .common import Meta, SymbolMeta
 from .news import HeadlineScore, Label, NamedAsset
 
 
@@ -19,6 +21,7 @@ class FearGreedNow(BaseModel):
     date: str = Field(description="Its UTC day.")
     provider: str
     fetched_at: str
+    stale: bool = Field(description="Longer ago than it is usually read.")
 
 
 class Aggregate(BaseModel):
@@ -33,6 +36,9 @@ class Aggregate(BaseModel):
     bearish: int
     window_hours: int
     method: str
+    enabled: bool = Field(
+        description="False where ENABLE_SENTIMENT_ANALYSIS is off: nothing new is scored then."
+    )
     models: list[str] = Field(description="`model@revision` of every score in it.")
 
 
@@ -52,6 +58,10 @@ class SentimentMeta(Meta):
     """Provenance of an aggregate: `source` are the feeds, `fetched_at` is when they were last read."""
 
 
+class SymbolSentimentMeta(SymbolMeta):
+    """Provenance of one asset's aggregate."""
+
+
 class Sentiment(BaseModel):
     overall_sentiment: Aggregate
     fear_greed_index: FearGreedNow | None = Field(description="Null while no provider of it has answered.")
@@ -64,7 +74,7 @@ class SymbolSentiment(BaseModel):
     asset: str
     overall_sentiment: Aggregate
     top_sentiments: list[StrongItem]
-    meta: SentimentMeta
+    meta: SymbolSentimentMeta
 
 
 class SentimentDay(BaseModel):
@@ -104,34 +114,47 @@ class FearGreedHistory(BaseModel):
     meta: FearGreedMeta
 
 
-def whole_text(text: str) -> str:
-    """JSON may name half a surrogate pair, which is no text: shown and read as U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-Text = Annotated[str, AfterValidator(whole_text)]
-
-
-class TextIn(BaseModel):
-    """A text to score."""
-
-    text: Text = Field(
-        description="1 to 10 000 characters, any language; the model reads its first 128 or so words."
-    )
-    model: str | None = Field(
-        default=None,
+Text = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"1 to {TEXT_LIMIT} characters with something to read among them. The packaged model knows English "
+        "alone, and reads the first 128 word pieces and nothing after them.",
+        extra_json_schema={"minLength": 1, "maxLength": TEXT_LIMIT},
+    ),
+]
+ModelName = Annotated[
+    str,
+    msgspec.Meta(
         max_length=200,
         description="An id of GET /api/models that is loaded; not given: the service's own.",
-    )
+    ),
+]
 
 
-class TextsIn(BaseModel):
+class TextIn(msgspec.Struct):
+    """A text to score."""
+
+    example: ClassVar[dict[str, Any]] = {"text": "Bitcoin ETF inflows hit a record as price breaks out"}
+
+    text: Text
+    model: ModelName | None = None
+
+
+class TextsIn(msgspec.Struct):
     """Texts to score."""
 
-    texts: list[Text] = Field(description="1 to 256 texts.")
-    model: Text | None = Field(
-        default=None, max_length=200, description="An id of GET /api/models that is loaded."
-    )
+    example: ClassVar[dict[str, Any]] = {
+        "texts": [TextIn.example["text"], "Exchange halts withdrawals after a hack"]
+    }
+
+    texts: Annotated[
+        list[Text],
+        msgspec.Meta(
+            description=f"1 to {BATCH_LIMIT} texts.",
+            extra_json_schema={"minItems": 1, "maxItems": BATCH_LIMIT},
+        ),
+    ]
+    model: ModelName | None = None
 
 
 class ScoreMeta(Meta):
@@ -232,11 +255,19 @@ class ModelPage(BaseModel):
     meta: Meta
 
 
-class PromptIn(BaseModel):
+class PromptIn(msgspec.Struct):
     """A text to go on from."""
 
-    prompt: Text = Field(min_length=1, max_length=10_000)
-    max_new_tokens: int = Field(default=64, ge=1, le=128)
+    example: ClassVar[dict[str, Any]] = {"prompt": "Bitcoin is", "max_new_tokens": 32}
+
+    prompt: Annotated[
+        str,
+        msgspec.Meta(
+            description=f"1 to {TEXT_LIMIT} characters; of a longer one than the model takes, its end is read.",
+            extra_json_schema={"minLength": 1, "maxLength": TEXT_LIMIT},
+        ),
+    ]
+    max_new_tokens: Annotated[int, msgspec.Meta(ge=1, le=128, description="Tokens to add, at most.")] = 64
 
 
 class Generated(BaseModel):

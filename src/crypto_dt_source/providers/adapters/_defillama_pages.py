@@ -19,6 +19,7 @@ from ...model.errors import (
     UpstreamRejected,
 )
 from ...model.unreadable import Unreadable
+from ..chain_names import each_once, spelled
 from ..kit import (
     UNREADABLE_SHARE,
     Reply,
@@ -134,7 +135,7 @@ def yields_parse(reply: Reply, ask: YieldsAsk) -> list[YieldPool | Unreadable]:
                 provider=reply.provider,
                 pool=row.pool,
                 project=row.project,
-                chain=row.chain,
+                chain=spelled(row.chain),
                 symbol=row.symbol,
                 tvl=tvl,
                 apy=number(row.apy),
@@ -204,7 +205,7 @@ def stablecoins_parse(reply: Reply, ask: StablecoinsAsk) -> list[Stablecoin | Un
                 circulating_1d_ago=_pegged(row.circulatingPrevDay, row.pegType),
                 circulating_7d_ago=_pegged(row.circulatingPrevWeek, row.pegType),
                 circulating_30d_ago=_pegged(row.circulatingPrevMonth, row.pegType),
-                chains=tuple(row.chains or ()),
+                chains=tuple(each_once(row.chains or ())),
                 received_ms=reply.received_ms,
             )
             for row, circulating in zip(body.peggedAssets, supplies, strict=True)
@@ -249,7 +250,7 @@ def dexs_parse(reply: Reply, ask: DexVolumesAsk) -> list[DexVolume | Unreadable]
                 provider=reply.provider,
                 slug=row.slug or row.module or "",
                 name=plain(row.displayName or row.name) or "",
-                chains=tuple(row.chains or ()),
+                chains=tuple(each_once(row.chains or ())),
                 volume_24h=volume,
                 volume_7d=number(row.total7d),
                 volume_30d=number(row.total30d),

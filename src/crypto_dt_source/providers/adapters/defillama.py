@@ -2,7 +2,8 @@
 
 https://api-docs.defillama.com/ Only the fields read are declared: the lists are megabytes, a large protocol's page tens
 of them. A row without its amount (TVL, volume, circulation) says nothing and is left out; a row of another shape is
-left out and named. Chains keep the upstream's spelling, which differs by list (`Binance` there, `BSC` here).
+left out and named. The spelling of a chain differs by list (`Binance` there, `BSC` here); here it is one
+(`providers/chain_names.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ...model.defi import ChainTvl, DefiProtocol, DefiProtocolDetail, TvlPoint
 from ...model.errors import NotOffered, PayloadChanged
 from ...model.normal import violation
 from ...model.unreadable import Unreadable
+from ..chain_names import each_once, spelled
 from ..kit import Adapter, Endpoint, Reply, Request, decoder, number, positive, read_reply, read_rows, seconds
 from ..text import link, plain
 from . import _defillama_pages as pages
@@ -60,7 +62,7 @@ def _by_day(points: Iterable[tuple[Number, Number]]) -> list[TvlPoint]:
 
 def _chain_of(chain: str | None, chains: list[str]) -> str | None:
     if chain:
-        return chain
+        return spelled(chain)
     return chains[0] if len(chains) == 1 else "Multi-Chain" if chains else None
 
 
@@ -104,7 +106,7 @@ def protocols_parse(reply: Reply, ask: DefiProtocolsAsk) -> list[DefiProtocol | 
         tvl = number(row.tvl)
         if tvl is None or row.category in NO_DEFI:
             continue
-        chains = row.chains or []
+        chains = each_once(row.chains or ())
         found.append(
             DefiProtocol(
                 provider=reply.provider,
@@ -157,13 +159,16 @@ def _parts(row: _Page) -> tuple[dict[str, float], dict[str, float]]:
     current = {
         key: value for key, raw in (row.currentChainTvls or {}).items() if (value := number(raw)) is not None
     }
-    named = set(row.chains or [])
+    named = {*(row.chains or ()), *each_once(row.chains or ())}
     whole: dict[str, float] = {}
     other: dict[str, float] = {}
     for key, value in current.items():
         before, dash, section = key.rpartition("-")
         part = key in SECTIONS or (dash and (section in SECTIONS or before in named))
-        (other if part and key not in named else whole)[key] = value
+        if part and key not in named:
+            other[f"{spelled(before)}-{section}" if dash else key] = value
+        else:
+            whole[spelled(key)] = value
     return whole, other
 
 
@@ -181,7 +186,7 @@ def protocol_parse(reply: Reply, ask: DefiProtocolAsk) -> list[DefiProtocolDetai
         tvl = history[-1].tvl if history else None
     else:
         tvl = number(row.tvl)
-    chains = row.chains or []
+    chains = each_once(row.chains or ())
     by_chain, other = _parts(row)
     return [
         DefiProtocolDetail(
@@ -226,7 +231,7 @@ def chains_parse(reply: Reply, ask: DefiChainsAsk) -> list[ChainTvl | Unreadable
         *(
             ChainTvl(
                 reply.provider,
-                row.name,
+                spelled(row.name),
                 _symbol(row.tokenSymbol),
                 _whole(row.chainId),
                 tvl,
