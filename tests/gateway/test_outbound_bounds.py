@@ -137,8 +137,9 @@ async def test_a_packed_body_arrives_plain(stage: Stage, coding: str) -> None:
         ("gzip", gzip.compress(b"and then", mtime=0) + b"rubbish"),
         ("br", b"\x0b\x02\x80hello\x03"),
         ("deflate", b""),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"twice"), mtime=0)),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"twice", mtime=0), mtime=0)),
     ],
+    ids=["not gzip", "cut short", "rubbish behind", "not brotli", "nothing", "twice"],
 )
 async def test_a_body_that_was_not_asked_for_so_is_unreachable(
     stage: Stage, coding: str, body: bytes
