@@ -196,8 +196,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def service(stack: ExitStack, folder: Path, server: set[int], rest: set[int]) -> str:
-    """The simulator on the other cores and the whole service on its own; gives the service's address."""
+def service(stack: ExitStack, folder: Path, server: set[int], rest: set[int], **environment: str) -> str:
+    """The simulator on the other cores and the whole service on its own; gives the service's address. Nobody without a
+    key is limited unless `environment` says otherwise."""
     cdts = [sys.executable, "-m", "crypto_dt_source.cli.main"]
     sim = stack.enter_context(process([*cdts, "sim", "--with-parent"], rest, "http://"))
     from crypto_dt_source.providers import catalog
@@ -206,7 +207,8 @@ def service(stack: ExitStack, folder: Path, server: set[int], rest: set[int]) ->
         f"CDTS_BASE_URL__{i.upper()}": f"{sim}/{i}" for i, e in catalog.load().items() if e.status == "live"
     }
     command = [*cdts, "serve", "--port", "0", "--data-dir", str(folder / "data")]
-    return stack.enter_context(process(command, server, "serving", **urls))
+    unlimited = {"FREE_TIER_LIMIT": "unlimited", "FREE_TIER_DAILY": "0"}
+    return stack.enter_context(process(command, server, "serving", **{**urls, **unlimited, **environment}))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

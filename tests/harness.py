@@ -95,7 +95,14 @@ class SimTransport:
 
 
 def settings(tmp_path: Path, **values: Any) -> Settings:
-    """Settings of a test: nothing from the environment's .env, data under `tmp_path`."""
+    """Settings of a test: nothing from the environment's .env, data under `tmp_path`, no limits unless they are given."""
+    values = {
+        "free_tier_limit": "unlimited",
+        "free_tier_daily": 0,
+        "free_tier_symbols": 0,
+        "free_tier_history_days": 0,
+        **values,
+    }
     return Settings(_env_file=None, data_dir=tmp_path / "data", **values)  # type: ignore[call-arg]
 
 

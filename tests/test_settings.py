@@ -9,10 +9,16 @@ import pytest
 
 from crypto_dt_source import settings
 from crypto_dt_source.providers import catalog
+from crypto_dt_source.security.tiers import NAMES
 from crypto_dt_source.settings import SECRETS, Settings, SettingsError
+from crypto_dt_source.settings_access import ACCESS_SECRETS
 from crypto_dt_source.wiring import checked_base_urls
+from crypto_dt_source.wiring_access import tier_of
 
-FREE_TEXT = {"sentiment_model", "data_dir"}
+FREE_TEXT = {"sentiment_model", "data_dir", "jwt_secret_key", "jwt_previous_keys", "api_key_salt"}
+TIERS = ("FREE", "PRO", "ENTERPRISE")
+A_RATE = "a rate such as 30/minute or 100/10 seconds (second, minute, hour, day), or unlimited"
+NEVER_SHOWN = {*SECRETS, *ACCESS_SECRETS, "database_url", "news_feeds"}
 WRONG = {
     "HOST": ("a b", "an address"),
     "PORT": ("65536", "a whole number from 0 to 65535"),
@@ -50,13 +56,34 @@ WRONG = {
     "CACHE_TTL_NEWS": ("59", "a whole number from 60 to 86400"),
     "CACHE_TTL_SENTIMENT": ("0", "a whole number from 1 to 86400"),
     "CACHE_TTL_FEAR_GREED": ("0", "a whole number from 1 to 86400"),
-    "NEWS_FEEDS": ("https://example.org/feed", "name=https://example.org/feed, comma separated"),
+    "NEWS_FEEDS": ("https://example.net/secretvalue", "name=https://example.org/feed, comma separated"),
     "ENABLE_SENTIMENT_ANALYSIS": ("perhaps", "true or false"),
     "SENTIMENT_BACKEND": ("tensorflow", "auto, onnx, torch"),
     "MODELS_MEMORY_MB": ("63", "a whole number from 64 to 262144"),
     "MODELS_LOAD": ("never", "lazy, start"),
     "MODELS_OFFLINE": ("perhaps", "true or false"),
-    "CDTS_ADMIN_KEY": ("verysecret", "at least 16 printable ASCII characters"),
+    "SECURITY_CONTACT": ("somebody", "mailto:security@example.org or https://"),
+    "ACCESS_LOG": ("perhaps", "true or false"),
+    "CDTS_ADMIN_KEY": ("verysecret", "16 to 256 printable ASCII characters"),
+    "JWT_LIFETIME": ("59", "a whole number from 60 to 2592000"),
+    "FREE_TIER_LIMIT": ("30", A_RATE),
+    "PRO_TIER_LIMIT": ("0/minute", A_RATE),
+    "ENTERPRISE_TIER_LIMIT": ("5/week", A_RATE),
+    **{
+        f"{tier}_TIER_{what}": ("-1", "a whole number from 0 up")
+        for tier in TIERS
+        for what in ("DAILY", "SYMBOLS", "HISTORY_DAYS", "CONNECTIONS", "SUBSCRIPTIONS")
+    },
+    "REDIS_URL": ("http://me:verysecretvalue@127.0.0.1", "redis://host:port/number, rediss://… or unix://…"),
+    "TRUSTED_PROXY_HOPS": ("11", "a whole number from 0 to 10"),
+    "CORS_ORIGINS": ("example.org", "https://app.example.org, comma separated, or *"),
+    "ENABLE_STREAMS": ("perhaps", "true or false"),
+    "WEBSOCKET_HEARTBEAT_INTERVAL": ("0", "a whole number from 1 to 300"),
+    "WEBSOCKET_HEARTBEAT_TIMEOUT": (
+        "10",
+        "a whole number above WEBSOCKET_HEARTBEAT_INTERVAL (10), up to 900",
+    ),
+    "STREAM_TOP": ("501", "a whole number from 0 to 500"),
     "UPSTREAM_TIMEOUT": ("nan", "a number above 0 up to 60"),
     "REQUEST_TIMEOUT": ("0", "a number above 0 up to 120"),
     "DATABASE_URL": ("sqlite:///a\tb", "sqlite:///path/to/file.db"),
@@ -90,7 +117,7 @@ def test_a_wrong_value_is_one_sentence(
     assert f"; allowed: {allowed}" in text
     assert "\n" not in text
     assert text.endswith(".")
-    if name.lower() in (*SECRETS, "cdts_admin_key") or name == "DATABASE_URL":
+    if name.lower() in NEVER_SHOWN:
         assert "secretvalue" not in text.replace("\n", "")
         assert got not in text
     else:
@@ -144,9 +171,45 @@ def test_a_dotenv_that_is_not_text_is_named(empty_folder: Path) -> None:
         settings.base_urls()
 
 
-def test_no_secret_is_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COINGECKO_API_KEY", "verysecret")
-    assert "verysecret" not in repr(settings.load())
+@pytest.mark.parametrize("name", sorted({*SECRETS, *ACCESS_SECRETS}))
+def test_no_secret_is_in_the_settings_own_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "redis://me:verysecretvalue@host" if name == "redis_url" else "verysecretvalue-0123456789"
+    monkeypatch.setenv(name.upper(), secret)
+    loaded = settings.load()
+    assert getattr(loaded, name) == secret
+    assert "verysecret" not in f"{loaded!r} {loaded}"
+
+
+def test_an_admin_key_may_be_16_to_256_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ("k" * 16, f" {'k' * 256} "):
+        monkeypatch.setenv("CDTS_ADMIN_KEY", given)
+        assert settings.load().cdts_admin_key == given.strip()
+    for refused in ("k" * 15, "k" * 257, "k" * 16 + "é"):
+        monkeypatch.setenv("CDTS_ADMIN_KEY", refused)
+        with pytest.raises(
+            SettingsError, match=r"^CDTS_ADMIN_KEY: got a secret that cannot be one; allowed: 16 to"
+        ):
+            settings.load()
+
+
+def test_the_tiers_are_the_published_ones_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    published = {name: tier_of(settings.load(), name) for name in NAMES}
+    assert [(t.rate, t.per_day, t.symbols, t.history_days) for t in published.values()] == [
+        ((30, 60), 1000, 5, 7),
+        ((300, 60), 50_000, 100, 90),
+        (None, None, None, None),
+    ]
+    monkeypatch.setenv("FREE_TIER_LIMIT", " 2 / Hour ")
+    monkeypatch.setenv("FREE_TIER_SYMBOLS", "0")
+    changed = tier_of(settings.load(), "free")
+    assert (changed.rate, changed.symbols, changed.history_days) == ((2, 3600), None, 7)
+
+
+def test_origins_are_read_with_blanks_and_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", " https://App.example.org:443 , http://localhost:3000,")
+    assert settings.load().cors_origins == "https://app.example.org,http://localhost:3000"
+    monkeypatch.setenv("CORS_ORIGINS", "*")
+    assert settings.load().cors_origins == "*"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -20,17 +21,22 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("", "api", "contract")]
 
 from api_document import routes_of, shape_of  # noqa: E402
-from in_process import service  # noqa: E402
+from in_process import Service, service  # noqa: E402
 
+import harness  # noqa: E402
 from crypto_dt_source.api.app import create_app  # noqa: E402
 from crypto_dt_source.api.errors import error_body  # noqa: E402
+from crypto_dt_source.api.schemas.auth import KeyIn  # noqa: E402
 from crypto_dt_source.api.schemas.sentiment import PromptIn, TextIn, TextsIn  # noqa: E402
+from crypto_dt_source.api.schemas.sessions import BroadcastIn  # noqa: E402
 from crypto_dt_source.model.errors import DeadlineExceeded  # noqa: E402
 from crypto_dt_source.services import collect, news  # noqa: E402
 
 EXAMPLES = ROOT / "src" / "crypto_dt_source" / "api" / "examples.json"
 CONTRACT = ROOT / "tests" / "contract"
 KEY = "operator-of-the-examples"
+KEYS_AFTER_MS = 2 * 3_600_000
+"""When keys are made, from the start: how long the work before takes in simulated time is not the same in every run."""
 Ask = Callable[..., Coroutine[Any, Any, Any]]
 ROWS = 2
 """Rows of a list that an example shows."""
@@ -52,6 +58,7 @@ ASKED = {
     "/api/coins/{symbol}": "/api/coins/bitcoin",
     "/api/ohlcv": "/api/ohlcv?symbol=BTC",
     "/api/ohlcv/coverage": "/api/ohlcv/coverage?symbol=BTC",
+    "/api/historical-data": "/api/historical-data?dataset=ohlcv&symbol=BTC",
     "/api/orderbook": "/api/orderbook?symbol=BTC",
     "/api/trades": "/api/trades?symbol=BTC",
     "/api/derivatives/funding": "/api/derivatives/funding?symbol=BTC",
@@ -78,6 +85,9 @@ ASKED = {
     "/api/health": "/api/health",
     "/api/health/live": "/api/health/live",
     "/api/health/ready": "/api/health/ready",
+    "/api/sessions": "/api/sessions",
+    "/api/sessions/stats": "/api/sessions/stats",
+    "/ws/stats": "/ws/stats",
 }
 """The request behind the example of each route."""
 TEXT = TextIn.example
@@ -89,6 +99,7 @@ POSTED: dict[str, tuple[str, dict[str, Any]]] = {
     "/api/sentiment/crypto-analysis": ("/api/sentiment/crypto-analysis", TEXT),
     "/api/hf/run-sentiment": ("/api/hf/run-sentiment", TEXTS),
     "/api/models/{id}/load": ("/api/models/embedded/load", {}),
+    "/api/broadcast": ("/api/broadcast", BroadcastIn.example),
 }
 """The request and its body behind the example of each POST that can be shown here."""
 REFUSED = {
@@ -125,10 +136,15 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
     async with service(folder, collected=False, mode="demo", cdts_admin_key=KEY) as api:
 
         async def ask(
-            target: str, status: int, body: Any = None, key: str = KEY, kind: str = "application/json"
+            target: str,
+            status: int,
+            body: Any = None,
+            key: str = KEY,
+            kind: str = "application/json",
+            method: str = "",
         ) -> Any:
             headers = {"X-Request-ID": "example", "X-API-Key": key, "Content-Type": kind}
-            method = "GET" if body is None else "POST"
+            method = method or ("GET" if body is None else "POST")
             sent = body if isinstance(body, str) else None if body is None else json.dumps(body)
             answer = await api.client.request(method, target, headers=headers, content=sent)
             if answer.status_code != status:
@@ -148,7 +164,11 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
         for path, target in ASKED.items():
             await api.get(target)
             found.setdefault(f"GET {path}", {})["200"] = await ask(target, 200)
+        for path in ("/api/sessions/stats", "/ws/stats"):
+            # Another one in every run.
+            found[f"GET {path}"]["200"]["data"]["epoch"] = "9f3a1b2c"
         await _posted(found, ask)
+        await _keys(found, ask, api)
         await _of_one(found, ask)
         for path, target in REFUSED.items():
             found[f"GET {path}"]["404"] = await ask(target, 404)
@@ -193,7 +213,57 @@ async def _posted(found: dict[str, dict[str, Any]], ask: Ask) -> None:
     found["*"]["415"] = await ask("/api/analyze/text", 415, TEXT, kind="text/plain")
     found["*"]["409"] = await ask("/api/analyze/text", 409, {**TEXT, "model": "finbert"})
     found["*"]["401"] = await ask("/api/analyze/batch", 401, TEXTS, key="")
-    found["*"]["403"] = await ask("/api/analyze/batch", 403, TEXTS, key="not the key")
+
+
+async def _keys(found: dict[str, dict[str, Any]], ask: Ask, api: Service) -> None:
+    """Keys and tokens, their secrets, ids and times in the shape of real ones and not real."""
+    await api.pass_time((harness.START_MS + KEYS_AFTER_MS - api.clock.now_ms()) / 1000)
+    made = await ask("/api/auth/keys", 201, KeyIn.example)
+    name, secret = made["data"]["id"], made["data"]["key"]
+    # Two of one moment would stand in the order of their ids.
+    await api.pass_time(2)
+    found["POST /api/auth/keys"] = {"201": made}
+    found["GET /api/auth/me"] = {"200": await ask("/api/auth/me", 200, key=secret)}
+    found["GET /api/usage"] = {"200": await ask("/api/usage", 200, key=secret)}
+    found["POST /api/auth/token"] = {
+        "200": await ask("/api/auth/token", 200, {"api_key": secret}, key=""),
+        "422": await ask("/api/auth/token", 422, {}, key=""),
+    }
+    found["*"]["403"] = await ask("/api/auth/keys", 403, KeyIn.example, key=secret)
+    rotated = await ask(f"/api/auth/keys/{name}/rotate?grace_seconds=3600", 201, "")
+    found["POST /api/auth/keys/{id}/rotate"] = {
+        "201": rotated,
+        "404": await ask("/api/auth/keys/key_0123456789Ab/rotate", 404, ""),
+        "409": await ask(f"/api/auth/keys/{name}/rotate", 409, ""),
+    }
+    found["DELETE /api/auth/keys/{id}"] = {
+        "200": await ask(f"/api/auth/keys/{name}", 200, method="DELETE"),
+        "404": await ask("/api/auth/keys/key_0123456789Ab", 404, method="DELETE"),
+    }
+    found["GET /api/auth/keys"] = {"200": await ask("/api/auth/keys", 200)}
+    found["GET /api/auth/audit"] = {"200": await ask("/api/auth/audit", 200)}
+    told = {secret: "cdts_live_…", rotated["data"]["key"]: "cdts_live_…"}
+    for name in [name for name in found if "/auth/" in name or name.endswith("usage")]:
+        found[name] = _stable(found[name], told)
+    found["*"]["403"] = _stable(found["*"]["403"], told)
+
+
+_KEY_ID = re.compile(r"key_[0-9A-Za-z]{12}")
+_PREFIX = re.compile(r"cdts_live_[0-9A-Za-z]{6}…")
+
+
+def _stable(value: Any, told: dict[str, str]) -> Any:
+    """The same in every run, and nothing in it that opens anything."""
+    if isinstance(value, dict):
+        made = {key: _stable(item, told) for key, item in value.items()}
+        return {**made, "access_token": "eyJ….eyJ….…"} if "access_token" in made else made
+    if isinstance(value, list):
+        return [_stable(item, told) for item in value]
+    if not isinstance(value, str):
+        return value
+    for secret, shown in told.items():
+        value = value.replace(secret, shown)
+    return _PREFIX.sub("cdts_live_0Ab1Cd…", _KEY_ID.sub("key_0123456789Ab", value))
 
 
 async def _of_one(found: dict[str, dict[str, Any]], ask: Ask) -> None:

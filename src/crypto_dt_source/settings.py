@@ -6,15 +6,19 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
+from urllib.parse import unquote
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from .settings_access import ACCESS_SECRETS, AccessSettings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 BASE_URL_PREFIX = "CDTS_BASE_URL__"
+WS_URL_PREFIX = "CDTS_WS_URL__"
 DAY_S = 86_400
 
 
@@ -29,7 +33,7 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the text names the variable, what it got and what is allowed."""
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """Names are the environment's, lower-cased. Durations are seconds unless the name says otherwise. A variable that
     is set to nothing counts as not set."""
 
@@ -52,7 +56,7 @@ class Settings(BaseSettings):
     )
     environment: Literal["development", "production"] = Field(
         "development",
-        description="production makes LOG_FORMAT json where it is not set itself; nothing else differs yet.",
+        description="production makes LOG_FORMAT json where it is not set itself, and refuses weak secrets.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line logged."
@@ -63,7 +67,9 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Folder of everything the service keeps.")
     database_url: str = Field(
-        "", description="sqlite:///path or postgresql://…; empty: sqlite in DATA_DIR/crypto-dt-source.db."
+        "",
+        repr=False,
+        description="sqlite:///path or postgresql://…; empty: sqlite in DATA_DIR/crypto-dt-source.db.",
     )
     database_pool_size: int = Field(4, ge=1, le=64, description="Reader connections.")
     enable_background_tasks: bool = Field(
@@ -133,6 +139,7 @@ class Settings(BaseSettings):
 
     news_feeds: str = Field(
         "",
+        repr=False,
         description="More feeds, comma separated: name=https://example.org/feed. A name is lower-case letters, digits and _.",
     )
     enable_sentiment_analysis: bool = Field(
@@ -158,6 +165,17 @@ class Settings(BaseSettings):
         False, description="Never fetch a model; only what is in DATA_DIR or a folder is used."
     )
 
+    enable_streams: bool = Field(
+        True,
+        description="Read the venues' WebSocket streams; off: prices move as often as venues are polled.",
+    )
+    stream_top: int = Field(
+        25,
+        ge=0,
+        le=500,
+        description="Largest assets that are always streamed; others while somebody listens.",
+    )
+
     upstream_timeout: float = Field(8.0, gt=0, le=60, description="Longest one upstream call may take.")
     request_timeout: float = Field(20.0, gt=0, le=120, description="Longest a client waits before a 504.")
 
@@ -167,13 +185,6 @@ class Settings(BaseSettings):
     coincap_api_key: str = Field("", repr=False, description="CoinCap v3 key.")
     cryptocompare_api_key: str = Field("", repr=False, description="CryptoCompare / CoinDesk Data key.")
     etherscan_api_key: str = Field("", repr=False, description="Etherscan v2 key, one for all its chains.")
-
-    cdts_admin_key: str = Field(
-        "",
-        repr=False,
-        description="The operator's key (X-API-Key) for routes that need one: loading models, batches, generation. At "
-        "least 16 characters. Not set: these routes refuse everybody.",
-    )
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -211,14 +222,6 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///path/to/file.db or postgresql://user:password@host/name")
         return value
 
-    @field_validator("cdts_admin_key")
-    @classmethod
-    def _long_enough(cls, value: str) -> str:
-        value = value.strip()
-        if value and (len(value) < 16 or not (value.isascii() and value.isprintable())):
-            raise ValueError("at least 16 printable ASCII characters")
-        return value
-
     @field_validator("news_feeds")
     @classmethod
     def _named_feeds(cls, value: str) -> str:
@@ -245,6 +248,15 @@ class Settings(BaseSettings):
         """Upstream keys that are set, by environment name."""
         named = {name.upper(): str(getattr(self, name)) for name in SECRETS}
         return {name: value for name, value in named.items() if value}
+
+    def secrets(self) -> list[str]:
+        """Every value that no log line may show: keys, secrets, the passwords of addresses, the addresses of own feeds."""
+        named = [str(getattr(self, name)) for name in (*SECRETS, *ACCESS_SECRETS)]
+        addresses = (self.database_url, self.redis_url)
+        passwords = [password for url in addresses if (password := _password(url))]
+        previous = [part.strip() for part in self.jwt_previous_keys.split(",")]
+        shown = [*named, *previous, *passwords, *map(unquote, passwords), *self.feeds().values()]
+        return [value for value in dict.fromkeys(shown) if value]
 
     def feeds(self) -> dict[str, str]:
         """Addresses of NEWS_FEEDS by name."""
@@ -274,13 +286,20 @@ def load(**overrides: object) -> Settings:
 
 def _got(name: str, overrides: dict[str, object]) -> str:
     """What was given, in a form that is safe to print."""
-    if name in SECRETS or name == "cdts_admin_key":
+    if name in SECRETS or name in ACCESS_SECRETS:
         return "a secret that cannot be one"
     if overrides.get(name) is not None:
         return repr(overrides[name])
     value = next((v for n, v in _environment().items() if n.lower() == name), "")
-    # A database address holds a password.
-    return "an address that is not one line" if name == "database_url" else repr(value[:80])
+    # A database address holds a password, a feed's may hold a key.
+    hidden = {"database_url": "an address that is not one line", "news_feeds": "a list that cannot be read"}
+    return hidden.get(name) or repr(value[:80])
+
+
+def _password(url: str) -> str:
+    """As it stands in the address; empty where there is none."""
+    before, at, _ = url.partition("://")[2].rpartition("@")
+    return before.partition(":")[2] if at else ""
 
 
 def _allowed(name: str, error: ErrorDetails) -> str:
@@ -321,8 +340,17 @@ def _environment() -> dict[str, str]:
 def base_urls() -> dict[str, str]:
     """Overrides of upstream addresses by provider id: `CDTS_BASE_URL__BINANCE=http://127.0.0.1:9000/binance`. Raises
     SettingsError when `.env` cannot be read; whether each names a provider is for `wiring` to say."""
+    return _named(BASE_URL_PREFIX)
+
+
+def ws_urls() -> dict[str, str]:
+    """The same for the streams: `CDTS_WS_URL__BINANCE=ws://127.0.0.1:9000/binance`."""
+    return _named(WS_URL_PREFIX)
+
+
+def _named(prefix: str) -> dict[str, str]:
     return {
-        name[len(BASE_URL_PREFIX) :].lower(): value.strip()
+        name[len(prefix) :].lower(): value.strip()
         for name, value in _environment().items()
-        if name.upper().startswith(BASE_URL_PREFIX) and value.strip()
+        if name.upper().startswith(prefix) and value.strip()
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO, cast
+from urllib.parse import quote
 
 # structlog loads rich and pygments when they are there, for tracebacks in colour that no line of ours has: a twelfth of
 # the start.
@@ -35,6 +37,18 @@ class _StandardError:
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# An API key with more of it than the part that may be shown, a token, what stands before the @ of an address. Bounded, so
+# that a long text of beginnings costs its length.
+_SHAPES = re.compile(
+    r"(?P<key>cdts_live_)[0-9A-Za-z]{7,}|(?P<token>eyJ)[\w-]{8,400}\.[\w-]{1,4000}(?:\.[\w-]{0,4000})?"
+    r"|(?P<address>://)[^\s/@\"'<>]{1,500}@",
+    re.ASCII,
+)
+_MARKS = {"key": "cdts_live_…", "token": "eyJ…", "address": "://…@"}
+HIDDEN_FROM = 6
+"""Characters of the shortest value that `hide` strikes out: a shorter one is part of ordinary words."""
+
+
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
@@ -49,6 +63,64 @@ def escape_control(_logger: Any, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
+def mask(text: str) -> str:
+    """The text without what has the shape of an API key, a token, or a name and password in an address, and without the
+    keys that `hide` was told callers may send."""
+    if "cdts_live_" in text or "eyJ" in text or "://" in text:
+        text = _SHAPES.sub(lambda found: _MARKS[found.lastgroup or ""], text)
+    return text if _lines.sent is None else _lines.sent.sub("…", text)
+
+
+class _Lines:
+    """The last processor: what leaves it is written as it is."""
+
+    hidden: re.Pattern[str] | None = None
+    sent: re.Pattern[str] | None = None
+
+    def __call__(self, _logger: Any, _method: str, line: str) -> str:
+        line = mask(line)
+        return line if self.hidden is None else self.hidden.sub("…", line)
+
+
+_lines = _Lines()
+
+
+def hide(values: Iterable[str], sent: Iterable[str] = ()) -> None:
+    """Strike these secrets out of every line from now on, as they are and as a renderer or an address writes them. They
+    replace those hidden before. Code that logs a secret is wrong; this is for the texts of foreign errors.
+
+    `sent` are keys of no known shape that callers send: `mask` takes them out of answers too. No other secret may be among
+    them, for whoever sends guesses would see which was right.
+    """
+    _lines.hidden, _lines.sent = _any_of(values), _any_of(sent)
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
+    spelt = {
+        form
+        for value in values
+        if len(value) >= HIDDEN_FROM
+        for form in (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""))
+    }
+    longest_first = sorted(spelt, key=lambda form: (-len(form), form))
+    return re.compile("|".join(map(re.escape, longest_first))) if spelt else None
+
+
+class _Foreign(logging.Handler):
+    """Lines of libraries, through the same processors: their tracebacks hold what requests and upstreams said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            text = str(record.msg)
+        level = max(logging.WARNING, record.levelno)
+        logger(record.name).log(min(level, logging.CRITICAL), text, exc_info=record.exc_info)
+
+
+_foreign = _Foreign(logging.WARNING)
+
+
 def configure(level: str = "INFO", fmt: str = "console") -> None:
     """Set up structured logging once, at start. `fmt` is `console` or `json`. Output goes to standard error."""
     shared: list[Any] = [
@@ -58,17 +130,20 @@ def configure(level: str = "INFO", fmt: str = "console") -> None:
         structlog.processors.format_exc_info,
         escape_control,
     ]
-    tail = (
+    tail: Any = (
         structlog.processors.JSONRenderer()
         if fmt == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, tail],
+        processors=[*shared, tail, cast(Any, _lines)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _StandardError())),
         cache_logger_on_first_use=False,  # lines are rare, and a later `configure` must reach every logger
     )
+    root = logging.getLogger()
+    if _foreign not in root.handlers:
+        root.addHandler(_foreign)
 
 
 def logger(name: str) -> Any:

@@ -11,16 +11,19 @@ from difflib import get_close_matches
 
 from .analysis.registry import Models
 from .clock import Clock, SystemClock
-from .gateway import Gateway, GatewayPolicy, HttpTransport, Transport
+from .gateway import Following, Gateway, GatewayPolicy, HttpTransport, Transport
 from .gateway.guard import check_base_url
+from .gateway.sockets import Connector
 from .jobs.runner import Runner
-from .jobs.timetable import JOBS, polls
+from .jobs.timetable import JOBS, KEEPING, polls
 from .model.asset import Asset
 from .model.errors import AddressRefused, UnknownModel
 from .providers import catalog
 from .providers.catalog import Entry
 from .providers.resolver import Resolver
+from .services import access as access_service
 from .services import collect, restore
+from .services.access import Access
 from .services.accounts import Accounts
 from .services.allowance import Allowance
 from .services.board import Board
@@ -28,10 +31,15 @@ from .services.newsroom import Newsroom
 from .services.on_demand import OnDemand, fetch_assets
 from .services.prices import Pricer
 from .services.runtime import Freshness, Limits, Runtime
+from .services.streaming import Sessions
 from .settings import BASE_URL_PREFIX, Settings, SettingsError
 from .store import Store, open_store
 from .store.cache import Cache
 from .store.errors import StoreError
+from .stream import Bus, Hub
+from .telemetry import hide
+from .wiring_access import access_of
+from .wiring_live import live_of
 
 RENEWALS_PER_S, RENEWALS_AT_ONCE = 0.4, 60.0
 """Beside the timetable people's requests renew this much in all, however many people ask."""
@@ -112,19 +120,25 @@ async def open_runtime(
     clock: Clock | None = None,
     transport: Transport | None = None,
     background: bool | None = None,
+    ws_urls: Mapping[str, str] | None = None,
+    connector: Connector | None = None,
 ) -> AsyncIterator[Runtime]:
     """A Runtime with its store open, last prices restored and, when `background`, its jobs running; all closed at the
     end in the opposite order. Raises StoreOpenError, CatalogError, SettingsError."""
     clock = clock or SystemClock()
+    hide(settings.secrets(), sent=[settings.cdts_admin_key])
     entries = with_own_feeds(settings.feeds(), catalog.load())
     urls = checked_base_urls(base_urls or {}, entries)
     accounts = Accounts(clock)
     async with AsyncExitStack() as stack:
         store = await open_store(settings.sql_url(), pool_size=settings.database_pool_size, clock=clock)
         stack.push_async_callback(store.close)
+        access = await asyncio.to_thread(access_of, settings, store, clock)
+        stack.push_async_callback(access.limiter.close)
+        await access_service.begin(access)
         gateway = Gateway(
             entries,
-            transport or HttpTransport(clock),
+            transport or Following(HttpTransport(clock), clock),
             clock,
             keys=settings.keys(),
             base_urls=urls,
@@ -135,20 +149,53 @@ async def open_runtime(
         models = models_of(settings, clock)
         stack.push_async_callback(models.close)
         await models.start()
-        rt = _runtime(settings, store, gateway, entries, accounts, models, mode)
+        rt = _runtime(settings, store, gateway, entries, accounts, models, access, mode)
         stack.push_async_callback(rt.cache.close)
         stack.push_async_callback(rt.on_demand.close)
+        stack.callback(rt.sessions.close)
         await restore.everything(rt)
         # What start-up made lives as long as the process: without it each full collection walks it all again.
         gc.collect()
         gc.freeze()
         stack.push_async_callback(_keep_accounts, rt)
-        if settings.enable_background_tasks if background is None else background:
-            rt.first_round = asyncio.Event()
-            runner = Runner(rt, [*polls(rt), *JOBS])
-            stack.push_async_callback(runner.stop)
-            runner.start()
+        if background is None or background:
+            await _begin_work(
+                stack,
+                rt,
+                settings,
+                # Whoever brings a transport of their own brings the sockets too, or wants none.
+                streams=connector is not None or transport is None,
+                collects=bool(settings.enable_background_tasks if background is None else background),
+                ws_urls=ws_urls or {},
+                connector=connector,
+            )
         yield rt
+
+
+async def _begin_work(
+    stack: AsyncExitStack,
+    rt: Runtime,
+    settings: Settings,
+    *,
+    streams: bool,
+    collects: bool,
+    ws_urls: Mapping[str, str],
+    connector: Connector | None,
+) -> None:
+    """Start what goes on by itself; the stack ends it."""
+    keeping = Runner(rt, KEEPING, collects=False)
+    stack.push_async_callback(keeping.stop)
+    keeping.start()
+    if not collects:
+        return
+    rt.first_round = asyncio.Event()
+    runner = Runner(rt, [*polls(rt), *JOBS])
+    stack.push_async_callback(runner.stop)
+    runner.start()
+    if settings.enable_streams and streams:
+        rt.feeds = live_of(settings, rt, ws_urls, connector)
+        stack.push_async_callback(rt.feeds.stop)
+        rt.feeds.start()
 
 
 def _runtime(
@@ -158,6 +205,7 @@ def _runtime(
     entries: Mapping[str, Entry],
     accounts: Accounts,
     models: Models,
+    access: Access,
     mode: str,
 ) -> Runtime:
     clock = accounts.clock
@@ -181,6 +229,9 @@ def _runtime(
         on_demand=OnDemand(fetch, clock, resolver.packaged),
         models=models,
         newsroom=Newsroom(resolver, clock),
+        access=access,
+        bus=Bus(),
+        hub=Hub(clock.now_ms),
         renewals=Allowance(clock, RENEWALS_PER_S, RENEWALS_AT_ONCE),
         searches=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
         pages=Allowance(clock, LOOKUPS_PER_S, LOOKUPS_AT_ONCE),
@@ -189,8 +240,13 @@ def _runtime(
         freshness=freshness,
         limits=limits_of(settings),
         mode=mode,
-        admin_key=settings.cdts_admin_key,
         started_ms=clock.now_ms(),
+    )
+    rt.bus.add(rt.hub.publish)
+    rt.sessions = Sessions(
+        rt,
+        interval_s=settings.websocket_heartbeat_interval,
+        timeout_s=settings.websocket_heartbeat_timeout,
     )
     return rt
 
@@ -232,7 +288,10 @@ def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]
 
 
 async def _keep_accounts(rt: Runtime) -> None:
-    """The last minute's requests, calls and spent budgets, which a clean stop need not lose."""
+    """The last minute's requests, calls and spent budgets, which a clean stop need not lose; and what callers have used,
+    which must not be given back."""
     with contextlib.suppress(StoreError):
+        await access_service.save(rt.access)
+        await access_service.save_uses(rt.access)
         await collect.store_accounts(rt)
         await collect.store_budgets(rt)

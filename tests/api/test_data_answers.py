@@ -13,6 +13,7 @@ from in_process import Service, error_of, service
 
 from crypto_dt_source.api.schemas import defi, derivatives, news, onchain, sentiment
 from crypto_dt_source.model.sentiment import BATCH_LIMIT, TEXT_LIMIT
+from crypto_dt_source.services import access
 from crypto_dt_source.services import news as news_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -177,12 +178,17 @@ async def test_any_unicode_gets_an_answer(api: Service, text: str) -> None:
     assert answer.json()
 
 
-async def test_batches_and_models_need_the_operators_key(api: Service) -> None:
+async def test_batches_need_a_key_and_models_an_admins(api: Service) -> None:
     texts = {"texts": [PROBE, "Exchange halts withdrawals after a hack drains its wallets"]}
     error_of(await post(api, "/api/analyze/batch", texts), 401, "unauthenticated")
-    error_of(await post(api, "/api/analyze/batch", texts, "wrong-key-of-someone"), 403, "forbidden")
+    error_of(await post(api, "/api/analyze/batch", texts, "wrong-key-of-someone"), 401, "unauthenticated")
+    anybodys, _ = await access.create(api.rt.access, "anybody", tier="free")
+    assert (await post(api, "/api/analyze/batch", texts, anybodys)).status_code == 200
+    prompt = await post(api, "/api/models/opt-125m/generate", {"prompt": "x"}, anybodys)
+    error_of(prompt, 503, "model_unavailable")
     for path in ("/api/models/embedded/load", "/api/models/embedded/unload"):
         error_of(await post(api, path, None), 401, "unauthenticated")
+        error_of(await post(api, path, None, anybodys), 403, "forbidden")
     error_of(await post(api, "/api/models/opt-125m/generate", {"prompt": "x"}), 401, "unauthenticated")
     done = (await post(api, "/api/analyze/batch", texts, KEY)).json()
     sentiment.AnalyzedBatch.model_validate(done, extra="forbid")
@@ -199,7 +205,7 @@ async def test_batches_and_models_need_the_operators_key(api: Service) -> None:
 async def test_without_a_key_set_nobody_is_the_operator(tmp_path: Path) -> None:
     async with service(tmp_path, collected=False) as bare:
         answer = await post(bare, "/api/models/embedded/load", None, "anything-at-all-given")
-        error_of(answer, 403, "forbidden")
+        error_of(answer, 401, "unauthenticated")
 
 
 async def test_a_model_that_cannot_be_loaded_is_named_and_the_embedded_one_answers(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from in_process import ADDRESS, Service, error_of
 
 from crypto_dt_source.api import bodies, errors
 from crypto_dt_source.api.edge import MAX_BODY_BYTES, Edge
+from crypto_dt_source.api.gate import Gate
 from crypto_dt_source.clock import SystemClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -155,7 +156,7 @@ def app_with_a_body() -> Edge:
     async def broken() -> None:
         raise ZeroDivisionError("a secret in an exception")
 
-    return Edge(app, SystemClock(), lambda *_: None)
+    return Edge(app, SystemClock(), lambda *_: None, Gate(lambda: None))
 
 
 @pytest.fixture

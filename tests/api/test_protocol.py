@@ -102,7 +102,7 @@ async def test_head_and_get_take_turns_on_one_connection(port: int) -> None:
     [
         ("/api/analyze/text", MAX_BODY_BYTES + 1, 413, "too_large"),
         ("/api/hf/run-sentiment", 4 * MAX_BODY_BYTES, 413, "too_large"),
-        ("/api/analyze/batch", 8 * MAX_BODY_BYTES, 403, "forbidden"),
+        ("/api/analyze/batch", 8 * MAX_BODY_BYTES, 401, "unauthenticated"),
         ("/api/market", MAX_BODY_BYTES, 405, "method_not_allowed"),
     ],
 )

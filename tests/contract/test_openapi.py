@@ -48,7 +48,7 @@ def test_operation_says_what_it_does(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation_has_its_errors_in_the_one_shape(name: str) -> None:
     operation = OPERATIONS[name]
-    errors = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+    errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
     assert {"413", "504"} <= set(errors)
     assert ("422" in errors) >= bool(operation.get("parameters"))
     for status, answer in errors.items():
@@ -60,7 +60,7 @@ def test_operation_has_its_errors_in_the_one_shape(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_example_answer_fits_its_schema_and_leaves_nothing_undescribed(name: str) -> None:
-    answer = OPERATIONS[name]["responses"]["200"]
+    (answer,) = (answer for status, answer in OPERATIONS[name]["responses"].items() if status < "400")
     example = answer["content"]["application/json"]["example"]
     jsonschema_rs.validate(closed(schema_of(answer)), example)
 

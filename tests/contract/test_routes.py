@@ -23,6 +23,7 @@ CONTRACT = """
 /api/prices/history/{}
 /api/ohlcv
 /api/ohlcv/coverage
+/api/historical-data
 /api/trending
 /api/coins
 /api/coins/{}

@@ -32,7 +32,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with process([*CDTS, "demo", "--port", "0", "--data-dir", str(folder)], settings) as service:
         said = []
         for line in service.lines(service.started + 20):
-            said.append(line)
+            if line.startswith(("simulator", "serving")):
+                said.append(line)
             if line.startswith("serving"):
                 break
         simulator, url = (next(w for w in line.split() if w.startswith("http://")) for line in said)
@@ -133,7 +134,8 @@ def test_ctrl_c_ends_service_and_simulator_with_status_0(tmp_path: Path) -> None
 def _two_lines(service: Process) -> list[str]:
     found = []
     for line in service.lines(service.started + 20):
-        found.append(line)
+        if line.startswith(("simulator", "serving")):
+            found.append(line)
         if len(found) == 2:
             break
     return found

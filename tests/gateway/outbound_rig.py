@@ -59,7 +59,7 @@ class Stage:
     def says(self, path: str, body: bytes = b"", status: str = "200 OK", **headers: str) -> None:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         length = "" if "Content_Length" in headers else f"Content-Length: {len(body)}\r\n"
-        self.answers[path] = f"HTTP/1.1 {status}\r\n{lines}{length}\r\n".encode() + body
+        self.answers[path] = f"HTTP/1.1 {status}\r\nConnection: close\r\n{lines}{length}\r\n".encode() + body
 
     def redirects(self, path: str, location: str, status: str = "302 Found") -> None:
         self.says(path, status=status, Location=location)

@@ -96,6 +96,10 @@ def test_only_an_unreachable_host_is_asked_again_at_once() -> None:
     assert [c for c in every if policy(c("x")).retry] == [errors.UpstreamUnreachable]
 
 
+def test_a_redirect_that_is_not_followed_rests_the_capability() -> None:
+    assert consequences(errors.AddressRefused("x")) == "eject"
+
+
 def test_what_was_never_sent_blames_nobody() -> None:
     for cls in (errors.BudgetExhausted, errors.CircuitOpen, errors.NotOffered, errors.SymbolNotListed):
         assert not policy(cls("x")).blames

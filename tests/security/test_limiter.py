@@ -304,17 +304,17 @@ def test_header_fields() -> None:
     clock = ManualClock(MIDNIGHT_MS + 40_000_000)
     limiter, limit = MemoryLimiter(clock), tier(Rate(2, 60), 1000)
     assert dict(limiter.take_now("k", limit).fields()) == {
-        "ratelimit-policy": '"minute";q=2;w=60, "day";q=1000;w=86400',
-        "ratelimit": '"minute";r=1;t=60',
-        "x-ratelimit-limit": "2",
-        "x-ratelimit-remaining": "1",
-        "x-ratelimit-reset": "60",
+        b"ratelimit-policy": b'"minute";q=2;w=60, "day";q=1000;w=86400',
+        b"ratelimit": b'"minute";r=1;t=60',
+        b"x-ratelimit-limit": b"2",
+        b"x-ratelimit-remaining": b"1",
+        b"x-ratelimit-reset": b"60",
     }
     limiter.take_now("k", limit)
-    assert dict(limiter.take_now("k", limit).fields())["retry-after"] == "60"
+    assert dict(limiter.take_now("k", limit).fields())[b"retry-after"] == b"60"
     day = limiter.take_now("m", tier(Rate(30, 3600), 4)).fields()
-    assert dict(day)["ratelimit"] == '"day";r=3;t=46400'
-    assert dict(day)["ratelimit-policy"].startswith('"hour";q=30;w=3600')
+    assert dict(day)[b"ratelimit"] == b'"day";r=3;t=46400'
+    assert dict(day)[b"ratelimit-policy"].startswith(b'"hour";q=30;w=3600')
 
 
 def test_no_limit_no_fields_but_the_day_is_counted() -> None:

@@ -108,7 +108,7 @@ async def test_closed_store_refuses_and_leaves_one_file(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreClosed):
         await prices.write_prices(store, [PriceRow("bitcoin", T0, 8.0)])
-    assert sorted(os.listdir(tmp_path)) == ["cdts.db", "cdts.db.lock"]
+    assert sorted(os.listdir(tmp_path)) == ["cdts.db", "cdts.db.lock", "cdts.db.turn"]
 
 
 async def test_a_query_the_database_refuses_is_a_store_error(store: Store) -> None:

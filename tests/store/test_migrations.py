@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.store import FeedRow, PriceRow, Store, StoreOpenError, open_store, parse_url, tables
 from crypto_dt_source.store.migrations import upgrade as migrations
-from crypto_dt_source.store.repos import integrity, news, prices
+from crypto_dt_source.store.repos import integrity, keys, news, prices
 
 from .conftest import T0
 from .test_news import article
@@ -125,6 +125,7 @@ async def test_from_the_first_schema_with_rows_in_it(url: str) -> None:
     assert await news.take(store, FeedRow("coindesk", None, None, None, T0, None), [taken]) == 1
     assert await store.fetch("SELECT asset, news, head FROM news_assets") == [(7, 1, 1)]
     assert (await news.page(store, news.NewsFilter(q="title", asset="bitcoin"), 0, 9))[0] == 1
+    assert await keys.since(store) == ([], 0)
     assert (await integrity.check(store)).problems == []
     await store.close()
 

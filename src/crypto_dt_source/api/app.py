@@ -6,20 +6,28 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from .. import __version__
 from ..clock import Clock
+from ..services.access import Access
+from ..services.exports import Room
 from ..services.runtime import Runtime
-from . import documents, errors
+from . import asyncapi, documents, errors, wellknown
+from .access_log import AccessLog
 from .bodies import Places
+from .cors import Cors
 from .edge import Edge
+from .gate import Gate
 from .routes import (
+    auth,
     blockchain,
     books,
     coins,
     defi,
     derivatives,
     health,
+    historical,
     market,
     models,
     news,
@@ -27,13 +35,16 @@ from .routes import (
     prices,
     providers,
     sentiment,
+    sessions,
 )
+from .ws import Sockets
 
 ROUTERS = (
     prices,
     market,
     coins,
     ohlcv,
+    historical,
     books,
     derivatives,
     defi,
@@ -42,7 +53,9 @@ ROUTERS = (
     models,
     blockchain,
     providers,
+    auth,
     health,
+    sessions,
 )
 TAGS = [
     {"name": "market", "description": "Prices, candles, order books, coins and the market as a whole."},
@@ -50,6 +63,11 @@ TAGS = [
     {"name": "news and sentiment", "description": "News from many feeds, and what models make of it."},
     {"name": "on-chain", "description": "Fees and statistics of chains."},
     {"name": "providers", "description": "Where the data comes from and how each upstream does."},
+    {"name": "auth", "description": "Tokens for keys, what a key has used, and the keys themselves."},
+    {
+        "name": "stream",
+        "description": "Live connections; the stream itself is in /asyncapi.json and docs/stream.md.",
+    },
     {"name": "system", "description": "How the service does."},
 ]
 DESCRIPTION = """Prices, candles, order books, DeFi, derivatives, news and sentiment of cryptocurrencies from many public upstreams.
@@ -79,16 +97,24 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.places = Places()
+    app.state.security_contact = ""
+    app.state.exports = Room()
     errors.install(app)
     documents.install(app)
+    asyncapi.install(app)
+    wellknown.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
     return app
 
 
-def serve_app(open_runtime: Open, clock: Clock, *, timeout_s: float) -> Edge:
-    """The application with its runtime opened at start and closed at the end, behind the edge."""
+def serve_app(
+    open_runtime: Open, clock: Clock, *, timeout_s: float, contact: str = "", origins: str = ""
+) -> Edge:
+    """The application with its runtime opened at start and closed at the end, behind the edge. `contact` is named in
+    security.txt; pages of other `origins` may open WebSockets."""
     app = create_app()
+    app.state.security_contact = contact
 
     @asynccontextmanager
     async def lifespan(inner: FastAPI) -> AsyncIterator[None]:
@@ -103,4 +129,19 @@ def serve_app(open_runtime: Open, clock: Clock, *, timeout_s: float) -> Edge:
         if rt is not None:
             rt.accounts.request(address, route, status, elapsed_ms)
 
-    return Edge(app, clock, account, timeout_s=timeout_s)
+    def opened() -> Runtime | None:
+        return getattr(app.state, "runtime", None)
+
+    def access() -> Access | None:
+        rt = opened()
+        return None if rt is None else rt.access
+
+    sockets = Sockets(opened, origins)
+    return Edge(app, clock, account, Gate(access), timeout_s=timeout_s, sockets=sockets)
+
+
+def published(app: ASGIApp, clock: Clock, *, origins: str = "", access_log: bool = False) -> ASGIApp:
+    """What stands around the edge where the operator wants it: pages of other `origins`, a line for every request."""
+    if origins:
+        app = Cors(app, origins)
+    return AccessLog(app, clock) if access_log else app

@@ -1,7 +1,9 @@
-"""The outermost layer, pure ASGI: request id, caps, deadline, accounting, ETag, and answers that are still warm.
+"""The outermost layer, pure ASGI: who asks and how often, request id, caps, deadline, accounting, ETag, and answers that
+are still warm.
 
-A data route may mark its answer warm for a second (`scope["cdts.warm_s"]`). Within it the same request is answered with
-the same bytes before any routing happens, so that a popular route costs what a bare ASGI app costs.
+A data route may mark its answer warm for a second (`scope["cdts.warm_s"]`). Within it the same request of a caller of the
+same tier is answered with the same bytes before any routing happens, so that a popular route costs what a bare ASGI app
+costs. What needs a key (`scope["cdts.private"]`) is never kept warm.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..clock import Clock
 from ..model.errors import CdtsError, DeadlineExceeded, TooLarge
+from ..telemetry import mask
+from .access import AUDITED, PRIVATE
 from .errors import error_body
+from .gate import CALLER, Admission, Gate
+from .handshake import refuse
+from .headers import secured
+from .sse import BEGUN
 
 MAX_TARGET_BYTES = 8192
 MAX_BODY_BYTES = 1024 * 1024
@@ -38,6 +46,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ENTITY_TAG = re.compile(rb'"[^"]*"|\*')
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 Target = tuple[bytes, bytes]
+Repeatable = tuple[bytes, bytes, str, bool]
+"""Path, query, the caller's tier, and whether he has a key: what two requests share that get the same bytes."""
 Headers = Iterable[tuple[bytes, bytes]]
 Account = Callable[[str, str, int, float], None]
 """Told of every answer: client address, route, status, milliseconds."""
@@ -50,7 +60,7 @@ class _Warm:
 
     def __init__(self, until: float, headers: Headers, body: bytes, etag: bytes, route: str) -> None:
         self.until = until
-        self.headers = [h for h in headers if h[0] != b"x-request-id"]
+        self.headers = list(headers)
         self.body: Message = {"type": "http.response.body", "body": body}
         self.etag = etag
         self.route = route
@@ -58,49 +68,98 @@ class _Warm:
 
 
 class Edge:
-    """Wraps the application. `account` must not block."""
+    """Wraps the application, and `sockets`, which takes the WebSocket handshakes. `account` must not block."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, account: Account, *, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        clock: Clock,
+        account: Account,
+        gate: Gate,
+        *,
+        timeout_s: float = 20.0,
+        sockets: ASGIApp | None = None,
+    ) -> None:
         self.app = app
+        self._sockets = sockets or app
+        self._gate = gate
         self._now = clock.monotonic
         self._account = account
         self._timeout_s = timeout_s
-        self._warm: OrderedDict[Target, _Warm] = OrderedDict()
+        self._warm: OrderedDict[Repeatable, _Warm] = OrderedDict()
         self._warm_bytes = 0
         self._prefix = secrets.token_hex(5).encode()
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = self._now()
         target: Target = (scope.get("raw_path") or scope["path"].encode(), scope["query_string"])
-        client = scope.get("client")
-        address = client[0] if client else ""
-        if scope["method"] == "GET":
-            warm = self._warm.get(target)
-            if warm is not None and started < warm.until:
-                status = await self._repeat(scope["headers"], send, warm)
-                self._account(address, warm.route, status, (self._now() - started) * 1000)
-                return
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        admission = await self._gate.admit(scope)
+        address, fields = "", []
+        repeatable: Repeatable | None = None
+        if admission is not None:
+            caller = scope[CALLER] = admission.caller
+            address, fields = caller.address, admission.fields
+            repeatable = (*target, caller.tier.name, caller.key is not None)
+            if scope["method"] == "GET" and admission.refusal is None:
+                warm = self._warm.get(repeatable)
+                if warm is not None and started < warm.until:
+                    status = await self._repeat(scope["headers"], send, warm, fields)
+                    self._account(address, warm.route, status, (self._now() - started) * 1000)
+                    return
+        inner = {**scope, "method": "GET", "cdts.head": True} if scope["method"] == "HEAD" else scope
         incoming = _Incoming(receive, scope["headers"], _allowed(target))
-        answer = _Answer(scope, send, self._request_id(scope["headers"]), incoming)
+        answer = _Answer(scope, send, self._request_id(scope["headers"]), incoming, fields)
         inner["cdts.request_id"] = answer.request_id.decode()
         try:
-            await self._run(inner, incoming, answer, target)
+            await self._run(inner, incoming, answer, target, admission)
         finally:
-            elapsed_ms = (self._now() - started) * 1000
+            # An event stream took as long as its beginning.
+            elapsed_ms = (inner.get(BEGUN, self._now()) - started) * 1000
             self._account(address, _route(inner), answer.sent_status, elapsed_ms)
-        if answer.body is not None and answer.status == 200 and (warm_s := inner.get("cdts.warm_s")):
-            self._keep(target, answer, self._now() + warm_s, _route(inner))
+            if AUDITED in inner:
+                await self._gate.ended(inner[AUDITED], answer.sent_status)
+        if answer.body is not None and answer.status == 200 and PRIVATE not in inner and repeatable:
+            warm_s = inner.get("cdts.warm_s")
+            if warm_s:
+                self._keep(repeatable, answer, self._now() + warm_s, _route(inner))
 
-    async def _run(self, scope: Scope, incoming: _Incoming, answer: _Answer, target: Target) -> None:
-        refusal: CdtsError | None = None
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A handshake passes the same gate; one that is refused gets the error as its answer."""
+        admission = await self._gate.admit(scope)
+        scope["cdts.request_id"] = self._request_id(scope["headers"]).decode()
+        if admission is None or admission.refusal is None:
+            if admission is not None:
+                scope[CALLER] = admission.caller
+                if admission.fields:
+                    send = _told(send, admission.fields)
+            await self._sockets(scope, receive, send)
+            return
+        await refuse(scope, send, admission.refusal, admission.fields)
+
+    async def _run(
+        self,
+        scope: Scope,
+        incoming: _Incoming,
+        answer: _Answer,
+        target: Target,
+        admission: Admission | None,
+    ) -> None:
+        refusal = admission.refusal if admission is not None else None
+        if refusal is not None:
+            await answer.fail(refusal)
+            return
         try:
             _check(incoming, target)
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                # An answer that is made while it is sent ends it when it begins.
+                scope["cdts.deadline"] = deadline
                 await self.app(scope, incoming.receive, answer.send)
         except TimeoutError:
             refusal = DeadlineExceeded(f"The answer was not ready within {self._timeout_s:g} seconds.")
@@ -114,21 +173,21 @@ class Edge:
     def _request_id(self, asked: Headers) -> bytes:
         """The client's own where it is harmless, else a new one."""
         for name, value in asked:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            if name == b"x-request-id" and _harmless(value):
                 return value
         return b"%b%x" % (self._prefix, next(self._numbers))
 
-    async def _repeat(self, asked: Headers, send: Send, warm: _Warm) -> int:
+    async def _repeat(self, asked: Headers, send: Send, warm: _Warm, fields: Headers) -> int:
         request_id = None
         conditional = False
         for name, value in asked:
             if name == b"x-request-id":
-                request_id = value if _REQUEST_ID.fullmatch(value) else None
+                request_id = value if _harmless(value) else None
             elif name == b"if-none-match":
                 conditional = True
         if request_id is None:
             request_id = b"%b%x" % (self._prefix, next(self._numbers))
-        headers = [*warm.headers, (b"x-request-id", request_id)]
+        headers = [*warm.headers, *fields, (b"x-request-id", request_id)]
         if conditional and etag_matches(asked, warm.etag):
             await send({"type": "http.response.start", "status": 304, "headers": _without_length(headers)})
             await send(_NO_BODY)
@@ -137,13 +196,13 @@ class Edge:
         await send(warm.body)
         return 200
 
-    def _keep(self, target: Target, answer: _Answer, until: float, route: str) -> None:
+    def _keep(self, target: Repeatable, answer: _Answer, until: float, route: str) -> None:
         body = answer.body or b""
         if answer.etag is None or len(body) > WARM_ANSWER_BYTES:
             return
         held = self._warm.pop(target, None)
         self._warm_bytes += len(body) - (held.size if held else 0)
-        self._warm[target] = _Warm(until, answer.headers, body, answer.etag, route)
+        self._warm[target] = _Warm(until, answer.own_headers, body, answer.etag, route)
         while len(self._warm) > WARM_ENTRIES or self._warm_bytes > WARM_BYTES:
             _, gone = self._warm.popitem(last=False)
             self._warm_bytes -= gone.size
@@ -152,18 +211,23 @@ class Edge:
 class _Answer:
     """Passes an application's answer on, adding the request id and turning a 200 whose ETag is known into a 304."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: bytes, incoming: _Incoming) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, request_id: bytes, incoming: _Incoming, fields: Headers
+    ) -> None:
         self.request_id = request_id
         self.status = 0
         """As the application answered."""
         self.sent_status = 0
         """As the client was told: 304 for a 200 it has already."""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.own_headers: list[tuple[bytes, bytes]] = []
+        """Those that a repeated answer has too."""
         self.etag: bytes | None = None
         self.body: bytes | None = None
         """The body of an answer that came in one piece."""
         self._incoming = incoming
         self._failing = False
+        self._fields = fields
         self._asked: Headers = scope["headers"]
         self._silent = scope["method"] == "HEAD"
         self._send = send
@@ -175,7 +239,8 @@ class _Answer:
             return
         if message["type"] == "http.response.start":
             self.status = self.sent_status = message["status"]
-            self.headers = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
+            self.own_headers = secured(message.get("headers", ()))
+            self.headers = [*_joined(self.own_headers, self._fields), (b"x-request-id", self.request_id)]
             self._start = {**message, "headers": self.headers}
             self.etag = next((bytes(v) for n, v in self.headers if n == b"etag"), None)
             return
@@ -263,6 +328,28 @@ def etag_matches(asked: Headers, etag: bytes) -> bool:
     text (https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match)."""
     named = b",".join(value for name, value in asked if name == b"if-none-match")
     return any(tag in (etag, b"*") for tag in _ENTITY_TAG.findall(named))
+
+
+def _joined(headers: list[tuple[bytes, bytes]], fields: Headers) -> list[tuple[bytes, bytes]]:
+    """The limiter's fields beside the answer's; of a Retry-After in both the answer's own stays."""
+    waits = any(name == b"retry-after" for name, _ in headers)
+    return [*headers, *(field for field in fields if not (waits and field[0] == b"retry-after"))]
+
+
+def _harmless(value: bytes) -> bool:
+    """Whether a client's own request id can be logged and kept: short, plain, and no key or token."""
+    return _REQUEST_ID.fullmatch(value) is not None and mask(text := value.decode()) == text
+
+
+def _told(send: Send, fields: Headers) -> Send:
+    """`send`, the limiter's fields beside what the application answers a handshake."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+            message = {**message, "headers": _joined(list(message.get("headers", ())), fields)}
+        await send(message)
+
+    return telling
 
 
 def _without_length(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from ..model import errors
 from ..model.errors import BadRequest, CdtsError, InvalidParameter, MethodNotAllowed, NotFound
-from ..telemetry import logger
+from ..telemetry import logger, mask
 
 log = logger("api")
 SHOWN = 100
@@ -45,7 +45,7 @@ class ErrorBody(BaseModel):
 
 
 def error_body(error: CdtsError, request_id: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Body and headers of an error answer."""
+    """Body and headers of an error answer. A key or token that a client sent in a wrong place is not repeated."""
     body: dict[str, Any] = {
         "error": error.public,
         "code": error.code,
@@ -54,12 +54,14 @@ def error_body(error: CdtsError, request_id: str) -> tuple[bytes, list[tuple[byt
     }
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after
-    encoded = msgspec.json.encode(body)
+    encoded = mask(msgspec.json.encode(body).decode()).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(encoded)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if error.status == errors.Unauthenticated.status:
+        headers.append((b"www-authenticate", b'Bearer realm="crypto-dt-source"'))
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     return encoded, headers
@@ -176,7 +178,9 @@ def install(app: FastAPI) -> None:
 
     async def unexpected(request: Request, error: Exception) -> Response:
         request_id = request.scope.get("cdts.request_id", "")
-        log.error("unexpected error", path=request.url.path, request_id=request_id, exc_info=error)
+        route: Any = request.scope.get("route")
+        template = getattr(route, "path_format", None)
+        log.error("unexpected error", route=template, request_id=request_id, exc_info=error)
         return _response(request, CdtsError("Something went wrong on this side; the log has the request id."))
 
     app.add_exception_handler(CdtsError, known)

@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..model.errors import BadRequest, CdtsError, Overloaded, TooLarge
 from .errors import error_body
+from .headers import secured
+from .sockets import ABORT
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together. The parser itself has no bound."""
@@ -79,6 +81,8 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         if self._timer is not None:
             self._disarm()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope[ABORT] = self.transport.abort
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -106,7 +110,7 @@ class Protocol(HttpToolsProtocol):
         body, headers = error_body(error, request_id)
         shown = [
             *self.server_state.default_headers,
-            *headers,
+            *secured(headers),
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]

@@ -6,8 +6,10 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..model.sentiment import Score
+from ..security.tiers import Caller
 from ..services.market import Coin
 from ..services.prices import PricePoint
+from ..services.tier_caps import Cut
 from ..store import CONSENSUS
 
 
@@ -55,3 +57,11 @@ def article_sentiment(score: Score | None, scored_ms: int | None) -> dict[str, A
     if score is None or scored_ms is None:
         return None
     return {**score_view(score), "scored_at": rfc3339(scored_ms)}
+
+
+def tier_limit(caller: Caller, cut: Cut | None) -> dict[str, dict[str, Any]]:
+    """What `meta` says of a part that the caller's tier left off: nothing where it left off nothing."""
+    if cut is None:
+        return {}
+    note = {"limit": cut.limit, "tier": caller.tier.name, "asked": cut.asked, "given": cut.given}
+    return {"tier_limit": note}

@@ -15,6 +15,7 @@ from ..providers.resolver import Resolution
 from ..services import together
 from ..services.runtime import Runtime
 from ..store.cache import Cached
+from .gate import CALLER
 
 WARM_S = 1.0
 """How long an answer may be repeated byte for byte: the unit of `age_seconds`."""
@@ -91,6 +92,8 @@ def data_response(
     inner = msgspec.json.encode(content)
     body = inner[:-1] + b',"meta":' + msgspec.json.encode(about) + b"}"
     age = about.get("age_seconds") or 0
+    # What a caller with a key is answered may be more than others get.
+    private = request.scope[CALLER].key is not None if CALLER in request.scope else False
     if about.get("cache") != "miss":
         request.scope["cdts.warm_s"] = WARM_S
     return Response(
@@ -98,8 +101,9 @@ def data_response(
         media_type="application/json",
         headers={
             "ETag": f'"{blake2b(inner, digest_size=10).hexdigest()}"',
-            "Cache-Control": f"public, max-age={age + int(max(0, min(ttl_s - age, reuse_s)))}",
+            "Cache-Control": f"{'private' if private else 'public'}, max-age={age + int(max(0, min(ttl_s - age, reuse_s)))}",
             "Age": str(age),
+            "Vary": "X-API-Key, Authorization",
         },
     )
 

@@ -61,7 +61,9 @@ async def _local(path: str) -> tuple[int, bytes]:
 
 
 async def call(app: ASGIApp, path: str) -> tuple[int, bytes]:
-    """One GET through an ASGI application whose start cannot fail, its lifespan around it."""
+    """One GET through an ASGI application whose start cannot fail, its lifespan around it; as the owner of the data."""
+    from ..api.gate import IN_PROCESS
+
     inbox: asyncio.Queue[Message] = asyncio.Queue()
     outbox: asyncio.Queue[Message] = asyncio.Queue()
     lifespan = asyncio.create_task(_lifespan(app, inbox, outbox))
@@ -82,6 +84,7 @@ async def call(app: ASGIApp, path: str) -> tuple[int, bytes]:
         "client": ("127.0.0.1", 0),
         "server": ("in-process", 80),
         "state": {},
+        IN_PROCESS: True,
     }
     status, body = 0, b""
 

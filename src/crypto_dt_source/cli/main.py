@@ -51,6 +51,10 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     get.add_argument("path", help="for example /api/prices?symbols=BTC")
     get.add_argument("--url", help="ask this server instead of running the API in process")
     get.add_argument("--status", action="store_true", help="print the HTTP status to standard error")
+    watch = commands.add_parser("watch", help="follow prices of a running server as they move")
+    watch.add_argument("symbol", nargs="*", help="for example BTC ETH (default: the largest assets)")
+    watch.add_argument("--url", default="http://127.0.0.1:7860", help="the server (default %(default)s)")
+    watch.add_argument("--count", type=int, help="end after so many lines")
     normalize = commands.add_parser("normalize", help="read an upstream's body and print it as records")
     normalize.add_argument("provider", help="an id of `cdts providers list`")
     normalize.add_argument("capability", help="quotes, candles, book, trades, …")
@@ -83,8 +87,36 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     db.add_parser("upgrade", help="bring the schema up to date")
     checked = db.add_parser("check", help="check integrity and count rows; exits 1 when something is wrong")
     checked.add_argument("--json", action="store_true")
+    _keys(commands)
     doctor = commands.add_parser("doctor", help="check settings, folders, database and catalogue")
     doctor.add_argument("--json", action="store_true")
+
+
+def _keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keys = commands.add_parser("keys", help="API keys; also beside a running server").add_subparsers(
+        dest="action", required=True
+    )
+    create = keys.add_parser("create", help="make a key and print its secret, this once")
+    create.add_argument("--name", required=True, help="whose it is")
+    create.add_argument("--tier", default="free", help="free (default), pro, enterprise")
+    create.add_argument("--scope", action="append", help="read (default), admin; may be given several times")
+    create.add_argument("--expires", help="RFC 3339, or a number of days (default: never)")
+    create.add_argument(
+        "--origin", action="append", help="a web origin that may send it; several times (default: any)"
+    )
+    listed = keys.add_parser("list", help="every key, the oldest first")
+    revoke = keys.add_parser("revoke", help="end a key, its tokens and its connections")
+    rotate = keys.add_parser("rotate", help="a new secret in the place of a key's")
+    rotate.add_argument(
+        "--grace", type=int, default=0, metavar="SECONDS", help="the old one stays good so long (default 0)"
+    )
+    for parser in (revoke, rotate):
+        parser.add_argument("id", help="key_…, as `cdts keys list` shows it")
+    for parser in (create, rotate):
+        parser.add_argument("--quiet", action="store_true", help="print the secret alone")
+    for parser in (create, listed, revoke, rotate):
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--data-dir", help="folder of everything that is kept (DATA_DIR)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,10 +135,12 @@ MODULES = {
     "demo": "serve",
     "sim": "simulate",
     "get": "get",
+    "watch": "watch",
     "normalize": "normalize",
     "providers": "providers",
     "backfill": "backfill",
     "db": "database",
+    "keys": "keys",
     "doctor": "doctor",
 }
 

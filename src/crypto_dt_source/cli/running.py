@@ -7,20 +7,25 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from ..stream.protocol import MESSAGE_BYTES
+
 BACKLOG = 2048
+UNSENT_BYTES = 128 * 1024
+"""What the system takes of a connection beyond what is on its way: megabytes of it would be megabytes of old prices."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, with two differences: it leaves the signals to `run_until_stopped` (its own way ends the process
-    by the signal instead of with 0), and it calls `ready` once requests are answered. `connections` is how many clients
-    may be connected at a time."""
+    by the signal instead of with 0), and it calls `ready` once requests are answered and `stopping` before connections are
+    closed. `connections` is how many clients may be connected at a time. WebSocket clients (`ws`) are pinged every `ping_s`
+    seconds and closed with 1011 when no answer comes within `pong_s`."""
 
     def __init__(
         self,
@@ -31,6 +36,10 @@ class Server(uvicorn.Server):
         connections: int | None = None,
         lifespan: Literal["on", "off"] = "on",
         http: type[asyncio.Protocol] | Literal["auto"] = "auto",
+        ws: type[asyncio.Protocol] | Literal["websockets-sansio", "none"] = "none",
+        stopping: Callable[[], Awaitable[None]] | None = None,
+        ping_s: float = 10.0,
+        pong_s: float = 20.0,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -38,13 +47,23 @@ class Server(uvicorn.Server):
             limit_concurrency=connections,
             lifespan=lifespan,
             log_level="warning",
+            log_config=None,  # its lines go the way of ours (`telemetry`)
             access_log=False,
             server_header=False,
+            # uvicorn would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXY_HOPS says whom to believe.
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=graceful_s,
+            ws=ws,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=ping_s,
+            ws_ping_timeout=pong_s,
+            # It costs a client more memory than everything else, and each of them a compression of the same bytes.
+            ws_per_message_deflate=False,
         )
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     @property
     def connected(self) -> int:
@@ -58,6 +77,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._stopping is not None and not self.force_exit:
+            await self._stopping()
+        await super().shutdown(sockets=sockets)
 
 
 class Stop:
@@ -127,6 +151,10 @@ def listen(host: str, port: int) -> socket.socket:
     # Named TCP: asyncio switches Nagle off only where it reads so, and each answer would wait 40 ms for it.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Accepted connections have it from the listener.
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

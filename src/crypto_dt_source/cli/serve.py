@@ -9,10 +9,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from ..api.app import serve_app
+from ..api.app import published, serve_app
 from ..api.protocol import Protocol
+from ..api.sockets import SocketProtocol
 from ..clock import SystemClock
-from ..settings import Settings, base_urls, load
+from ..services.access import first_key
+from ..settings import Settings, base_urls, load, ws_urls
 from ..telemetry import configure
 from ..wiring import open_runtime
 from .running import Server, Stop, listen, run_until_stopped, url_of
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "demo":
         work = partial(_demo, settings, arguments.seed)
     else:
-        work = partial(_serve, settings, base_urls(), "live")
+        work = partial(_serve, settings, base_urls(), ws_urls(), "live")
     return run_until_stopped(work, _loop_factory())
 
 
@@ -46,7 +48,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
     """The same service with every address pointed at a simulator of its own; its data stays apart from real data."""
-    from .simulate import pointed_at, simulator
+    from .simulate import pointed_at, simulator, sockets_at
 
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(simulator(seed))
@@ -59,22 +61,43 @@ async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
             },
         )
         print(f"simulator   {address}  (faults: POST {address}/__sim__/faults)", flush=True)
-        return await _serve(demo, urls, "demo", stop)
+        return await _serve(demo, urls, sockets_at(address), "demo", stop)
 
 
-async def _serve(settings: Settings, urls: dict[str, str], mode: str, stop: Stop) -> int:
+async def _serve(
+    settings: Settings, urls: dict[str, str], sockets: dict[str, str], mode: str, stop: Stop
+) -> int:
     clock = SystemClock()
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         # Opened here and not in the server's lifespan, which would print a traceback of what is one sentence.
-        async with open_runtime(settings, base_urls=urls, mode=mode, clock=clock) as rt:
-            app = serve_app(lambda: contextlib.nullcontext(rt), clock, timeout_s=settings.request_timeout)
+        async with open_runtime(settings, base_urls=urls, ws_urls=sockets, mode=mode, clock=clock) as rt:
+            edge = serve_app(
+                lambda: contextlib.nullcontext(rt),
+                clock,
+                timeout_s=settings.request_timeout,
+                contact=settings.security_contact,
+                origins=settings.cors_origins,
+            )
+            app = published(edge, clock, origins=settings.cors_origins, access_log=settings.access_log)
             url = url_of(listener)
+
+            key = await first_key(rt.access)
+            if key is not None:
+                print(f"admin key   {key}  (shown this once; keep it)", flush=True)
 
             def ready() -> None:
                 print(f"serving     {url}  (docs: {url}/docs)", flush=True)
 
             server = Server(
-                app, ready, graceful_s=GRACE_S, http=Protocol, connections=settings.max_connections
+                app,
+                ready,
+                graceful_s=GRACE_S,
+                http=Protocol,
+                connections=settings.max_connections,
+                ws=SocketProtocol,
+                stopping=rt.sessions.stop,
+                ping_s=settings.websocket_heartbeat_interval,
+                pong_s=settings.websocket_heartbeat_timeout - settings.websocket_heartbeat_interval,
             )
             rt.connections = lambda: server.connected
             await stop.serve(server, listener)

@@ -37,8 +37,14 @@ def pointed_at(address: str) -> tuple[dict[str, str], dict[str, str]]:
     return urls, {entry.auth.env: ANY_KEY for entry in entries if entry.auth}
 
 
+def sockets_at(address: str) -> dict[str, str]:
+    """Address of every venue's stream at the simulator."""
+    entries = [e for e in catalog.load().values() if e.status in ("live", "keyed") and e.stream]
+    return {entry.id: f"{address.replace('http', 'ws', 1)}/{entry.id}" for entry in entries}
+
+
 def _print_env(host: str, port: int) -> int:
-    from ..settings import BASE_URL_PREFIX
+    from ..settings import BASE_URL_PREFIX, WS_URL_PREFIX
 
     if port == 0:
         raise InvalidParameter("--print-env: give --port, the one `cdts sim` runs on.")
@@ -46,6 +52,8 @@ def _print_env(host: str, port: int) -> int:
     urls, keys = pointed_at(f"http://{shown}:{port}")
     for provider, url in urls.items():
         print(f"export {BASE_URL_PREFIX}{provider.upper()}={url}")
+    for provider, url in sockets_at(f"http://{shown}:{port}").items():
+        print(f"export {WS_URL_PREFIX}{provider.upper()}={url}")
     for name, key in keys.items():
         print(f"export {name}={key}")
     return 0
@@ -59,7 +67,13 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
         app = create_app(arguments.seed, SystemClock())
         watch = asyncio.create_task(_with_parent(stop)) if arguments.with_parent else None
         try:
-            server = Server(app, lambda: print(url, flush=True), graceful_s=1, lifespan="off")
+            server = Server(
+                app,
+                lambda: print(url, flush=True),
+                graceful_s=1,
+                lifespan="off",
+                ws="websockets-sansio",
+            )
             await stop.serve(server, listener)
         finally:
             if watch is not None:

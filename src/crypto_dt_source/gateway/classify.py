@@ -7,6 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from ..model.errors import (
+    AddressRefused,
     BodyTooLarge,
     KeyRefused,
     PayloadChanged,
@@ -60,8 +61,10 @@ POLICIES: dict[type[UpstreamError], Policy] = {
     UpstreamRejected: Policy(),
     PayloadChanged: Policy(eject_s=60.0),
     BodyTooLarge: Policy(eject_s=600.0),
+    AddressRefused: Policy(eject_s=60.0),
 }
-"""A PayloadChanged rest is a minute because a truncated body looks the same; the next one doubles it (health.py)."""
+"""A PayloadChanged rest is a minute because a truncated body looks the same; the next one doubles it (health.py).
+AddressRefused: a feed that redirects to where the guard does not go."""
 
 
 def policy(error: UpstreamError) -> Policy:

@@ -135,8 +135,9 @@ class Outbound:
         self._lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="outbound-dns")
         self._closed = False
 
-    async def get(self, url: str) -> OutboundReply:
-        """The document at `url` after at most MAX_REDIRECTS redirects, whatever its status.
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> OutboundReply:
+        """The document at `url` after at most MAX_REDIRECTS redirects, whatever its status. `headers` go to every server on
+        the way: no secret belongs into them.
 
         Raises AddressRefused (also for a redirect), UpstreamTimeout, UpstreamUnreachable or BodyTooLarge, never
         anything else. No message repeats the URL or an address.
@@ -145,7 +146,7 @@ class Outbound:
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 for _ in range(MAX_REDIRECTS + 1):
-                    reply, location = await self._ask(target)
+                    reply, location = await self._ask(target, headers or {})
                     if location is None:
                         return reply
                     target = check_redirect(target, location, public=self._public, ports=self._ports)
@@ -155,6 +156,11 @@ class Outbound:
             raise UpstreamUnreachable(f"the connection failed: {type(error).__name__}") from None
         raise AddressRefused(f"more than {MAX_REDIRECTS} redirects")
 
+    def moved(self, url: str, location: str) -> str:
+        """Where a redirect of `url`, which somebody else asked, leads. Raises AddressRefused unless `get` may ask both."""
+        current = check_url(url, public=self._public, ports=self._ports)
+        return check_redirect(current, location, public=self._public, ports=self._ports).url
+
     async def close(self) -> None:
         """No request begins after this; those under way end by themselves within their time."""
         self._closed = True
@@ -163,7 +169,7 @@ class Outbound:
             # aiohttp closes its sockets on the next turns of the loop.
             await self._clock.sleep(0)
 
-    async def _ask(self, target: Target) -> tuple[OutboundReply, str | None]:
+    async def _ask(self, target: Target, headers: Mapping[str, str]) -> tuple[OutboundReply, str | None]:
         """One request: the reply and, where it redirects, its `Location`."""
         if self._closed:
             raise UpstreamUnreachable("the service is stopping")
@@ -190,6 +196,7 @@ class Outbound:
             ) as session,
             session.get(
                 yarl.URL(target.url, encoded=True),
+                headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             ) as response,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from ..clock import Clock
 from ..model.answer import Answer, Record
 from ..model.ask import CAPABILITY_OF, Ask, CandlesAsk, Capability, PairsAsk
 from ..model.errors import (
+    AddressRefused,
     BodyTooLarge,
     BudgetExhausted,
     CircuitOpen,
@@ -110,8 +111,8 @@ class Source:
 
     entry: Entry
     adapter: Adapter
-    base_url: str
-    key: str | None
+    base_url: str = field(repr=False)
+    key: str | None = field(repr=False)
     meter: Meter
     breaker: Breaker
     health: SourceHealth
@@ -166,6 +167,23 @@ class Source:
         if endpoint.merge is not None:
             pages = [await self._merged(endpoint, endpoint.merge, [page.reply for page in pages], ask)]
         return self._answer(pages)
+
+    async def plain(self, request: Request, *, patience_s: float = 5.0, timeout_s: float = 8.0) -> Reply:
+        """The 2xx reply to a request that is none of the capabilities, such as a token step, within the same budget and
+        breaker. Raises an UpstreamError."""
+        ticket = await self._leave(request.weight, Terms(background=True, timeout_s=timeout_s), patience_s)
+        try:
+            reply = await self._send(request, timeout_s)
+            failure = refusal(reply, self.adapter)
+            if failure is not None:
+                raise failure
+            self.breaker.success(ticket)
+            return reply
+        except UpstreamError:
+            self.breaker.failure(ticket)
+            raise
+        finally:
+            self.breaker.release(ticket)
 
     async def _merged(self, endpoint: Endpoint, merge: MergeFn, replies: Sequence[Reply], ask: Ask) -> _Page:
         """One page of what all of them say together."""
@@ -305,7 +323,7 @@ class Source:
         self.health.failed(error.code, self.clock.now_ms(), counts=rule.blames or own_fault)
         if rule.breaker:
             self.breaker.failure(ticket)
-        elif status is not None or isinstance(error, BodyTooLarge):
+        elif status is not None or isinstance(error, AddressRefused | BodyTooLarge):
             # Whatever it says, the host answers.
             self.breaker.success(ticket)
         if rule.cool_s:

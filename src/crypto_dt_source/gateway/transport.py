@@ -16,7 +16,10 @@ from ..providers.kit import Reply, Request
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """After decompression. The largest real answer (a full coin list) is near 5 MB."""
 CONNECT_TIMEOUT_S = 5.0
-KEPT_HEADERS = ("retry-after", "content-type", "etag", "last-modified", "date", "cf-ray", "server")
+KEPT_HEADERS = (
+    *("retry-after", "content-type", "etag", "last-modified", "date", "cf-ray", "server"),
+    "location",
+)
 USER_AGENT = "Mozilla/5.0 (compatible; crypto-dt-source/0.1)"
 """Feeds behind a content network refuse clients whose name says nothing of a browser."""
 

@@ -29,10 +29,14 @@ CRASHED = "crashed"
 
 
 class Runner:
-    """Owns the jobs' tasks. `start` once, `stop` once."""
+    """Owns the jobs' tasks. `start` once, `stop` once. `collects`: the first round of quotes is among its jobs, and it
+    tells when that is over."""
 
-    def __init__(self, rt: Runtime, jobs: Iterable[Job], *, seed: int | None = None) -> None:
+    def __init__(
+        self, rt: Runtime, jobs: Iterable[Job], *, seed: int | None = None, collects: bool = True
+    ) -> None:
         self._rt = rt
+        self._collects = collects
         self._jobs = tuple(jobs)
         self._random = random.Random(seed)  # noqa: S311 - spreads load, guards nothing
         self._tasks: set[asyncio.Task[None]] = set()
@@ -47,7 +51,8 @@ class Runner:
         """Begin every job."""
         for job in self._jobs:
             self._own(job, self._loop(job, job.first_s))
-        self._tasks.add(asyncio.create_task(self._first_round(), name="first round"))
+        if self._collects:
+            self._tasks.add(asyncio.create_task(self._first_round(), name="first round"))
 
     async def stop(self) -> None:
         """Cancel every job and wait until each has ended."""
@@ -109,7 +114,7 @@ class Runner:
 
     def _polled(self, job: Job) -> None:
         self._first_polls.discard(job.id)
-        if not self._first_polls and self._rt.first_round is not None:
+        if self._collects and not self._first_polls and self._rt.first_round is not None:
             self._rt.first_round.set()
 
     async def _first_round(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..model.ask import Capability
 from ..providers.catalog import DEFAULT_POLL_S, Entry
+from ..services import access as access_service
 from ..services import (
     asset_lists,
     backfill,
@@ -21,6 +22,8 @@ from ..services import (
 )
 from ..services.runtime import Runtime
 
+STREAMED_POLL_S = 180.0
+"""Seconds between two full lists of a venue whose stream delivers."""
 Run = Callable[[Runtime], Awaitable[int]]
 
 
@@ -56,6 +59,31 @@ JOBS: tuple[Job, ...] = (
 """What runs besides the polls below."""
 
 
+async def _follow_keys(rt: Runtime) -> int:
+    return await access_service.follow(rt.access)
+
+
+async def _save_counts(rt: Runtime) -> int:
+    return await access_service.save(rt.access)
+
+
+async def _save_uses(rt: Runtime) -> int:
+    return await access_service.save_uses(rt.access)
+
+
+async def _forget_access(rt: Runtime) -> int:
+    return await access_service.clean_up(rt.access, rt.limits.retention_days)
+
+
+KEEPING: tuple[Job, ...] = (
+    Job("follow_keys", access_service.LOOK_EVERY_S, _follow_keys, first_s=access_service.LOOK_EVERY_S),
+    Job("save_limits", access_service.SAVE_EVERY_S, _save_counts, first_s=access_service.SAVE_EVERY_S),
+    Job("save_key_uses", access_service.USED_EVERY_S, _save_uses, first_s=access_service.USED_EVERY_S),
+    Job("forget_access", 86_400, _forget_access, first_s=300),
+)
+"""What keeps access in step with the database; runs also where nothing is collected (ENABLE_BACKGROUND_TASKS off)."""
+
+
 def polls(rt: Runtime) -> list[Job]:
     """One job a source that has quotes (a second host of a venue only while the first rests) and one an aggregator
     that has a market list."""
@@ -71,7 +99,7 @@ def polls(rt: Runtime) -> list[Job]:
         seen.add(entry.source)
 
         async def poll(rt: Runtime, name: str = name, twin: bool = twin) -> int:
-            if twin and _covered(rt, name):
+            if (twin and _covered(rt, name)) or _streamed(rt, name):
                 return 0
             return await collect.venue_quotes(rt, name)
 
@@ -88,6 +116,15 @@ def polls(rt: Runtime) -> list[Job]:
 
         jobs.append(Job(f"coins:{aggregator}", float(source.entry.poll_s), coins, deadline_s=600))
     return jobs
+
+
+def _streamed(rt: Runtime, provider: str) -> bool:
+    """Whether a venue's stream delivers, so that its whole list is asked for less often: what is not streamed still stays
+    fresher than prices may be old."""
+    if rt.feeds is None or not rt.feeds.healthy(provider):
+        return False
+    slower_ms = min(STREAMED_POLL_S, rt.freshness.prices * 0.6) * 1000
+    return rt.clock.now_ms() - rt.board.polled.get(provider, 0) < slower_ms
 
 
 def every_s(rt: Runtime, entry: Entry) -> float:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..model.ask import Capability
 from .kit import Adapter
+from .streaming import Stream
 
 STATUSES = ("live", "keyed", "off", "gone")
 KINDS = ("venue", "aggregator", "feed", "data")
@@ -69,7 +70,8 @@ class Entry:
     count once in a price and share their limits. `quotes_in` lists the quote tickers to prefer at this venue, the
     best first. `poll_s` is how often its full list of quotes is fetched. `listed_as` is the venue's id in the exchange
     list of an aggregator, by that aggregator's `source`. `chains` are those a source of on-chain data knows. The base URL
-    of a feed is the feed's whole address.
+    of a feed is the feed's whole address. `stream` is the module of its public WebSocket in `streams/`, empty where it has
+    none, and `ws_url` where that is; empty where a token step tells.
     """
 
     id: str
@@ -92,6 +94,8 @@ class Entry:
     tickers: Mapping[str, str] = field(default_factory=dict)
     listed_as: Mapping[str, str] = field(default_factory=dict)
     chains: tuple[str, ...] = ()
+    stream: str = ""
+    ws_url: str = ""
 
     def chains_of(self, capability: Capability) -> tuple[str, ...]:
         """The chains it has this of; none without an offer."""
@@ -106,7 +110,7 @@ class Entry:
 
 _FIELDS = {
     "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
-    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains",
+    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains", "stream", "ws_url",
 }  # fmt: skip
 
 
@@ -118,6 +122,13 @@ def _auth(raw: dict[str, Any], fail: Callable[[str], CatalogError]) -> Auth:
     if auth.place not in AUTH_PLACES:
         raise fail(f"auth.place {auth.place!r} is not one of {', '.join(AUTH_PLACES)}")
     return auth
+
+
+def _ws_url(raw: dict[str, Any], fail: Callable[[str], CatalogError]) -> str:
+    url = str(raw.get("ws_url", ""))
+    if url and not url.startswith("wss://"):
+        raise fail("ws_url must start with wss://")
+    return url
 
 
 def _texts(raw: dict[str, Any], name: str, fail: Callable[[str], CatalogError]) -> dict[str, str]:
@@ -183,6 +194,8 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         tickers=_texts(raw, "tickers", fail),
         listed_as=_texts(raw, "listed_as", fail),
         chains=tuple(raw.get("chains", ())),
+        stream=str(raw.get("stream", "")),
+        ws_url=_ws_url(raw, fail),
     )
 
 
@@ -229,4 +242,15 @@ def adapter(name: str) -> Adapter:
     except ModuleNotFoundError:
         raise CatalogError(f"there is no adapter {name!r}") from None
     found: Adapter = module.ADAPTER
+    return found
+
+
+@cache
+def stream(name: str) -> Stream:
+    """The stream module's `STREAM`, imported on first use. Raises CatalogError when there is none."""
+    try:
+        module = importlib.import_module(f"{__package__}.streams.{name}")
+    except ModuleNotFoundError:
+        raise CatalogError(f"there is no stream {name!r}") from None
+    found: Stream = module.STREAM
     return found

@@ -33,7 +33,8 @@ MEMORY_SYMBOL = 40
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One upstream request, below the entry's base URL. `weight` is what the upstream meters for it."""
+    """One upstream request, below the entry's base URL. `weight` is what the upstream meters for it. `moves`: a redirect is
+    followed, which APIs have no use for and documents live by."""
 
     path: str
     params: tuple[tuple[str, str], ...] = ()
@@ -41,6 +42,7 @@ class Request:
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     weight: int = 1
+    moves: bool = False
 
     def target(self) -> str:
         """Path and query, percent-encoded."""
@@ -103,14 +105,20 @@ def decoder(shape: type[T], *, strict: bool = False) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(shape, strict=strict)
 
 
+def path_of(error: msgspec.ValidationError) -> str:
+    """Where in the body the value is that does not fit (`$.data[0].price`); `$` where it is not told."""
+    text = str(error)
+    return text.rsplit(" - at `", 1)[1].rstrip("`") if " - at `" in text else "$"
+
+
 def read(decode: msgspec.json.Decoder[T], body: bytes) -> T:
     """Decode, turning any mismatch into PayloadChanged with its path."""
     try:
         return decode.decode(body)
     except msgspec.ValidationError as error:
-        text = str(error)
-        path = text.rsplit(" - at `", 1)[1].rstrip("`") if " - at `" in text else "$"
-        raise PayloadChanged(f"the body does not have the expected shape: {text}", path=path) from None
+        raise PayloadChanged(
+            f"the body does not have the expected shape: {error}", path=path_of(error)
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         start = body[:80].lstrip()
         kind = "HTML" if start[:1] == b"<" else "not JSON, or cut short"

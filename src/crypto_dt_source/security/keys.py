@@ -15,9 +15,11 @@ import secrets
 import zlib
 from collections.abc import Iterable
 from ipaddress import IPv6Address
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NoReturn
 
+from ..model.access import ApiKey as ApiKey
 from ..model.errors import InvalidParameter
+from ..telemetry import mask
 from .tiers import NAMES, SCOPES
 
 PREFIX = "cdts_live_"
@@ -35,27 +37,6 @@ _ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _IMPLIED_PORT = {"http": 80, "https": 443}
 _SHOWN = 100
-
-
-class ApiKey(NamedTuple):
-    """What is kept of a key. Times are milliseconds UTC, None where it has not happened or never will.
-
-    `fingerprint` is all there is of the secret; `prefix` may be shown and logged. `scopes` are of SCOPES, `origins`
-    the Origin headers a browser may send with it (empty: any). `replaced_by` is the id of the key that took its place.
-    """
-
-    id: str
-    name: str
-    prefix: str
-    fingerprint: str
-    tier: str
-    scopes: frozenset[str]
-    created_ms: int
-    last_used_ms: int | None = None
-    expires_ms: int | None = None
-    revoked_ms: int | None = None
-    origins: tuple[str, ...] = ()
-    replaced_by: str | None = None
 
 
 def _base62(number: int, digits: int) -> str:
@@ -169,6 +150,8 @@ def _name(name: str) -> str:
     stripped = name.strip()
     if not (0 < len(stripped) <= MAX_NAME and stripped.isprintable()):
         _refuse("name", name, f"1 to {MAX_NAME} printable characters")
+    if mask(stripped) != stripped:
+        _refuse("name", "…", "a name, not a key or a token: names are stored and shown")
     return stripped
 
 
@@ -194,14 +177,15 @@ def _expiry(expires_ms: int | None, now_ms: int) -> int | None:
 
 
 def _origins(origins: Iterable[str]) -> tuple[str, ...]:
-    given = tuple(dict.fromkeys(_origin(text) for text in origins))
+    given = tuple(dict.fromkeys(origin(text) for text in origins))
     if len(given) > MAX_ORIGINS:
         _refuse("origins", len(given), f"at most {MAX_ORIGINS} origins")
     return given
 
 
-def _origin(text: str) -> str:
-    """The ASCII serialisation of an origin (https://www.rfc-editor.org/rfc/rfc6454#section-6.2)."""
+def origin(text: str) -> str:
+    """The ASCII serialisation of an origin (https://www.rfc-editor.org/rfc/rfc6454#section-6.2). Raises InvalidParameter
+    for what is none."""
     # Lowering is for ASCII alone: it turns the Kelvin sign into a k.
     match = _ORIGIN.fullmatch(text.lower()) if text.isascii() else None
     host = _host(match[2]) if match else None

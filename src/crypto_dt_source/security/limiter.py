@@ -13,9 +13,10 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ..clock import Clock
+from ..model.access import Use
 from .tiers import FREE, Tier
 from .verdict import DAY_MS, Terms, Usage, Verdict
 
@@ -31,21 +32,13 @@ _CLOCKS_MS = 2
 """Rounding up to a millisecond, and one for what two readings of the two clocks may differ by."""
 
 
-class Use(NamedTuple):
-    """One bucket as kept over a restart: `used` on UTC day number `day` (days since 1970), and `cells` of (wall time in
-    ms, requests) inside the window of `per_s` seconds (0 without a rate). `at_ms` is its last accepted request."""
-
-    bucket: str
-    tier: str
-    at_ms: int
-    day: int
-    used: int
-    per_s: int
-    cells: tuple[tuple[int, int], ...]
-
-
 class Limiter(Protocol):
-    """Counts the requests of buckets. Neither method raises for a store that is down: the request passes."""
+    """Counts the requests of buckets. Nothing here raises for a store that is down: requests pass, `unchecked` of them
+    until now, after `failures` of the store."""
+
+    kind: str
+    failures: int
+    unchecked: int
 
     async def take(self, bucket: str, tier: Tier) -> Verdict:
         """Count one request, unless it is refused."""
@@ -53,6 +46,14 @@ class Limiter(Protocol):
 
     async def usage(self, bucket: str, tier: Tier) -> Usage | None:
         """What is used now, without counting; None where the store does not answer."""
+        ...
+
+    async def alive(self) -> bool:
+        """Whether requests are counted now."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
         ...
 
 
@@ -142,6 +143,10 @@ class MemoryLimiter:
     the shared bucket is not kept over a restart; the shared window is.
     """
 
+    kind = "memory"
+    failures = 0
+    unchecked = 0
+
     def __init__(self, clock: Clock, max_buckets: int = MAX_BUCKETS) -> None:
         self._clock = clock
         self._max = max_buckets
@@ -156,6 +161,13 @@ class MemoryLimiter:
     async def take(self, bucket: str, tier: Tier) -> Verdict:
         """`take_now`."""
         return self.take_now(bucket, tier)
+
+    async def alive(self) -> bool:
+        """Always."""
+        return True
+
+    async def close(self) -> None:
+        """Nothing is held outside."""
 
     async def usage(self, bucket: str, tier: Tier) -> Usage:
         """What the bucket has used under the tier's limits, without counting."""

@@ -21,7 +21,9 @@ from ..telemetry import logger
 from .tiers import Tier
 from .verdict import Terms, Usage, Verdict
 
-TIMEOUT_S = 0.05
+TIMEOUT_S = 0.5
+"""Only what a Redis that hangs costs the first who ask; one that is gone says so at once. Much shorter, and a moment in
+which this process itself does not get on would be taken for an outage, in which nobody is counted."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Between two tries while Redis does not answer; each failed one doubles it."""
 QUIET_S = 10.0
@@ -29,6 +31,7 @@ QUIET_S = 10.0
 CONNECTIONS = 32
 
 log = logger("limiter")
+_NO_LIMIT = Terms(Tier("", None, None, None, None, None, None))
 
 _SCRIPT = """
 local window, days = KEYS[1], KEYS[2]
@@ -94,6 +97,8 @@ class RedisLimiter:
     `failures` counts requests to Redis that failed, `unchecked` those of callers that passed uncounted.
     """
 
+    kind = "redis"
+
     def __init__(
         self,
         url: str,
@@ -130,6 +135,10 @@ class RedisLimiter:
     def down(self) -> bool:
         """Whether the last that was heard of Redis is that it did not answer."""
         return self._down_since is not None
+
+    async def alive(self) -> bool:
+        """Whether Redis answers now; while it does not, it is asked as seldom as for anybody."""
+        return await self._guarded("", _NO_LIMIT, False) is not None
 
     async def close(self) -> None:
         """Close the connections."""

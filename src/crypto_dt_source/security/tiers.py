@@ -12,7 +12,7 @@ NAMES = (FREE, PRO, ENTERPRISE)
 READ, ADMIN = "read", "admin"
 SCOPES = (READ, ADMIN)
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-_RATE = re.compile(r"([1-9]\d{0,8})\s*/\s*(second|minute|hour|day)")
+_RATE = re.compile(r"([1-9][0-9]{0,8})\s*/\s*(?:([1-9][0-9]{0,2})\s*)?(second|minute|hour|day)s?")
 
 
 class Rate(NamedTuple):
@@ -43,24 +43,28 @@ Tiers = Mapping[str, Tier]
 
 
 def parse_rate(text: str) -> Rate | None:
-    """`30/minute` as a rate, `unlimited` as None. Raises ValueError saying what is allowed."""
+    """`30/minute` or `100/10 seconds` as a rate, `unlimited` as None. Raises ValueError saying what is allowed."""
     if text.strip().lower() == "unlimited":
         return None
     match = _RATE.fullmatch(text.strip().lower())
     if match is None:
-        raise ValueError("a rate such as 30/minute (second, minute, hour, day), or unlimited")
-    return Rate(int(match[1]), UNITS[match[2]])
+        raise ValueError(
+            "a rate such as 30/minute or 100/10 seconds (second, minute, hour, day), or unlimited"
+        )
+    return Rate(int(match[1]), int(match[2] or 1) * UNITS[match[3]])
 
 
 class Caller(NamedTuple):
     """Who a request is from. `key` is the id of an API key, None for somebody without one; `bucket` is what the requests
-    are counted by: the key, else the network address behind the trusted proxies."""
+    are counted by: the key, else the network address behind the trusted proxies. `by_token`: the key was not shown, but a
+    token of it."""
 
     tier: Tier
     scopes: frozenset[str]
     key: str | None
     bucket: str
     address: str
+    by_token: bool = False
 
     @property
     def admin(self) -> bool:

@@ -32,19 +32,19 @@ class Verdict(NamedTuple):
     policy: str
     closest: str = ""
 
-    def fields(self) -> list[tuple[str, str]]:
+    def fields(self) -> list[tuple[bytes, bytes]]:
         """Header names, in lower case, and values; none for a caller without a limit."""
         if self.limit is None:
             return []
-        found = [("ratelimit-policy", self.policy), ("x-ratelimit-limit", str(self.limit))]
+        found = [(b"ratelimit-policy", self.policy.encode()), (b"x-ratelimit-limit", b"%d" % self.limit)]
         if self.remaining is not None:
             found += [
-                ("ratelimit", f'"{self.closest}";r={self.remaining};t={self.reset_s}'),
-                ("x-ratelimit-remaining", str(self.remaining)),
-                ("x-ratelimit-reset", str(self.reset_s)),
+                (b"ratelimit", b'"%b";r=%d;t=%d' % (self.closest.encode(), self.remaining, self.reset_s)),
+                (b"x-ratelimit-remaining", b"%d" % self.remaining),
+                (b"x-ratelimit-reset", b"%d" % self.reset_s),
             ]
         if self.retry_after_s is not None:
-            found.append(("retry-after", str(self.retry_after_s)))
+            found.append((b"retry-after", b"%d" % self.retry_after_s))
         return found
 
 

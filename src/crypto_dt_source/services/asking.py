@@ -15,6 +15,7 @@ from ..store.cache import Loaded
 from . import collect
 from .prices import PricePoint, unknown_price
 from .runtime import Runtime
+from .tier_caps import Cut
 
 ROUND_KEPT_S = 60.0
 """Without background work a round of quotes is not repeated sooner."""
@@ -39,27 +40,40 @@ class Priced(NamedTuple):
 
 class PricesAnswer(NamedTuple):
     """Prices of the known symbols, in the order asked, and what is wrong with the others. `asked`: an upstream had to
-    be asked for some of it."""
+    be asked for some of it. `beyond` were not answered because the caller's tier gives fewer, which `cut` says."""
 
     found: list[Priced]
     errors: list[tuple[str, CdtsError]]
     asked: bool
+    beyond: list[str]
+    cut: Cut | None
 
 
-async def prices(rt: Runtime, texts: Sequence[str], vs: str | None) -> PricesAnswer:
+async def prices(rt: Runtime, texts: Sequence[str], vs: str | None, most: int | None = None) -> PricesAnswer:
     """The consensus price of each symbol; a bad one never costs the others their answer. Texts that mean the same asset
-    in the same currency are answered once.
+    in the same currency are answered once, and count once towards `most` (None: all are answered); what is no known
+    symbol counts as one.
 
     Without `vs` a pair is answered in its own quote currency where prices can be converted to it (`BTC-EUR` in EUR),
     everything else in USD.
     """
     errors: list[tuple[str, CdtsError]] = []
     resolved: list[tuple[str, Resolution]] = []
+    beyond: list[str] = []
+    places: dict[tuple[str, str], int] = {}
     for text in texts:
         try:
-            resolved.append((text, rt.resolver.resolve(text, suggest=len(errors) < SUGGESTED)))
+            suggest = len(errors) < SUGGESTED and (most is None or len(places) < most)
+            resolution: Resolution | CdtsError = rt.resolver.resolve(text, suggest=suggest)
         except CdtsError as error:
-            errors.append((text, error))
+            resolution = error
+        place = places.setdefault(_meaning(rt, text, resolution, vs), len(places))
+        if most is not None and place >= most:
+            beyond.append(text)
+        elif isinstance(resolution, CdtsError):
+            errors.append((text, resolution))
+        else:
+            resolved.append((text, resolution))
     failure, asked = await _ensure(rt, [r.asset for _, r in resolved], vs or BASE)
     found: dict[tuple[str, str], Priced] = {}
     for text, resolution in resolved:
@@ -70,10 +84,18 @@ async def prices(rt: Runtime, texts: Sequence[str], vs: str | None) -> PricesAns
             # Not before: names without any price would push out those whose prices are kept for somebody.
             rt.pricer.note_asked(resolution.asset.id)
             found.setdefault((point.asset, point.vs), Priced(resolution, point))
-    return PricesAnswer(list(found.values()), errors, asked)
+    cut = Cut("symbols", len(places), most) if beyond and most is not None else None
+    return PricesAnswer(list(found.values()), errors, asked, beyond, cut)
 
 
-async def prices_named(rt: Runtime, symbols: str, vs: str | None) -> PricesAnswer:
+def _meaning(rt: Runtime, text: str, resolution: Resolution | CdtsError, vs: str | None) -> tuple[str, str]:
+    """What two texts share that are one symbol: the asset and the currency, of an unknown one what it says."""
+    if isinstance(resolution, CdtsError):
+        return "", text.casefold()
+    return resolution.asset.id, vs or _own_currency(rt, resolution) or BASE
+
+
+async def prices_named(rt: Runtime, symbols: str, vs: str | None, most: int | None = None) -> PricesAnswer:
     """`prices` of a comma list. Raises InvalidParameter for none or more than MAX_SYMBOLS of them, and the first error
     when there is no price to answer and every error is the service's or its upstreams' own."""
     texts = list(dict.fromkeys(text.strip() for text in symbols.split(",") if text.strip()))
@@ -82,21 +104,27 @@ async def prices_named(rt: Runtime, symbols: str, vs: str | None) -> PricesAnswe
             f"symbols: name 1 to {MAX_SYMBOLS} symbols, separated by commas.",
             details={"parameter": "symbols", "got": len(texts), "allowed": f"1 to {MAX_SYMBOLS}"},
         )
-    answer = await prices(rt, texts, vs)
+    answer = await prices(rt, texts, vs, most)
     if not answer.found and all(error.status >= 500 for _, error in answer.errors):
         raise answer.errors[0][1]
     return answer
 
 
+def _own_currency(rt: Runtime, resolution: Resolution) -> str | None:
+    """The quote currency of a pair where prices can be converted to it."""
+    if resolution.quote in (None, BASE):
+        return None
+    with contextlib.suppress(InvalidParameter):
+        return rt.pricer.check_vs(resolution.quote)
+    return None
+
+
 def _point(rt: Runtime, resolution: Resolution, vs: str | None) -> PricePoint | None:
     """The price in `vs`, or in what the symbol itself says."""
     asset = resolution.asset.id
-    if vs is None and resolution.quote not in (None, BASE):
-        with contextlib.suppress(InvalidParameter):
-            point = rt.pricer.point(asset, rt.pricer.check_vs(resolution.quote))
-            if point is not None:
-                return point
-    return rt.pricer.point(asset, vs or BASE)
+    own = _own_currency(rt, resolution) if vs is None else None
+    point = rt.pricer.point(asset, own) if own is not None else None
+    return point if point is not None else rt.pricer.point(asset, vs or BASE)
 
 
 async def price(rt: Runtime, text: str, vs: str | None) -> tuple[Priced, bool]:

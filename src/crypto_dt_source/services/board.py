@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..model.asset import Asset
 from ..model.market import CoinMarket
-from ..model.quote import Quote
+from ..model.quote import Pair, Quote
 from ..pricing.source import SourceQuote
 from ..providers.catalog import Entry
 from ..providers.resolver import Resolver
@@ -46,6 +46,8 @@ class Board:
     aside: dict[tuple[str, str], Quote | None] = field(default_factory=dict)
     """Newest quote of each (venue, base ticker) whose mapping evidence has withdrawn: in no price, and the evidence by
     which the mapping may come back. As many as the resolver withdraws, which is bounded."""
+    streamed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(provider, symbol) of quotes that came last by a stream, with the asset they are of."""
     version: int = 0
     _seen: set[str] = field(default_factory=set)
 
@@ -67,12 +69,52 @@ class Board:
             if not self._convertible(quote.quote):
                 continue
             self._hold(entry, asset.id, quote)
+            self.streamed.pop((provider, quote.symbol), None)
             kept += 1
         if kept:
             self.polled[provider] = received
             self.version += 1
             self._forget(received)
         return kept
+
+    def update_streamed(self, quote: Quote) -> str | None:
+        """Take in one quote of a stream; gives the id of the asset whose price it may move. Figures of the day that the
+        stream does not send stay as they were last told."""
+        entry = self.entries[quote.provider]
+        asset = self._asset(entry, quote)
+        if asset is None or not self._convertible(quote.quote):
+            return None
+        key = (entry.id, quote.symbol)
+        before = self.quotes.get(asset.id, {}).get(key)
+        if before is not None:
+            if quote.change_pct is None:
+                quote = quote._replace(change_pct=before.change_pct)
+            if quote.quote_volume is None and quote.base_volume is None:
+                quote = quote._replace(quote_volume=before.quote.volume)
+        self._hold(entry, asset.id, quote)
+        self.streamed[key] = asset.id
+        self.version += 1
+        self._forget(quote.received_ms)
+        return asset.id
+
+    def suspend(self, provider: str, pairs: Collection[Pair]) -> set[str]:
+        """Take quotes off the board that a stream brought and nobody confirms any more, until the next one comes; gives the
+        ids of their assets. What was polled since stays."""
+        touched: set[str] = set()
+        for key, asset_id in list(self.streamed.items()):
+            held = self.quotes.get(asset_id, {}).get(key)
+            if key[0] != provider:
+                continue
+            if held is None:
+                del self.streamed[key]
+            elif Pair(held.base, held.quote.currency) in pairs:
+                self._take(self.quotes, asset_id, key)
+                del self.streamed[key]
+                self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
+                touched.add(asset_id)
+        if touched:
+            self.version += 1
+        return touched
 
     def update_coins(self, provider: str, rows: Iterable[CoinMarket]) -> int:
         """The same for an aggregator's market list."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..model.asset import Asset
 from ..model.bounds import FIRST_MS
@@ -12,10 +13,11 @@ from ..model.candle import INTERVAL_MS, Candle, floor_open
 from ..model.errors import AllProvidersFailed, InvalidParameter, NotOffered
 from ..store import Gap, SeriesKey
 from ..store.cache import REFUSAL_S, Loaded
-from . import fetches, ranges, unstored
+from . import fetches, ranges, tier_caps, unstored
 from .listing import identify
 from .runtime import Runtime
 from .series import Option, by_quote, options, series_of, stored, unlisted
+from .tier_caps import Cut
 
 QUOTES_TRIED = 3
 """Quote currencies tried where a venue not seen yet turns out not to list the usual pair."""
@@ -33,7 +35,8 @@ class CandleAnswer:
     are open times without a candle, known gaps and failures alike. `fetched_ms` is when a venue last answered for the
     end of the series, of a part that is over when it was fetched; None when that was before the start of the service or
     there is no candle. `state` is `hit` (all of it was here),
-    `miss` (fetched for this answer) or `stale` (the running candle is older than its age limit)."""
+    `miss` (fetched for this answer) or `stale` (the running candle is older than its age limit). `cut`: the caller's
+    days of history end within what was asked for."""
 
     series: SeriesKey
     candles: list[Candle]
@@ -41,6 +44,15 @@ class CandleAnswer:
     gaps: list[Gap]
     fetched_ms: int | None
     state: str
+    cut: Cut | None = None
+
+
+class _Window(NamedTuple):
+    """Open times [start_ms, end_ms)."""
+
+    start_ms: int
+    end_ms: int
+    cut: Cut | None
 
 
 async def candles(
@@ -53,10 +65,19 @@ async def candles(
     start_ms: int | None,
     end_ms: int | None,
     provider: str | None,
+    history_days: int | None = None,
 ) -> CandleAnswer:
-    """At most `limit` candles of the best venue's series in [start_ms, end_ms). Raises InvalidParameter,
+    """At most `limit` candles of the best venue's series in [start_ms, end_ms). The newest ones are given whole; of what
+    is asked for by time nothing that was over `history_days` ago (None: without a limit). Raises InvalidParameter,
     UnknownSymbol, or AllProvidersFailed when nothing is stored and nobody answers."""
-    start, end = _window(rt.clock.now_ms(), interval, limit, start_ms, end_ms)
+    window = _window(rt.clock.now_ms(), interval, limit, start_ms, end_ms, history_days)
+    answer = await _candles(rt, asset, quote, interval, provider, window.start_ms, window.end_ms)
+    return replace(answer, cut=window.cut)
+
+
+async def _candles(
+    rt: Runtime, asset: Asset, quote: str | None, interval: str, provider: str | None, start: int, end: int
+) -> CandleAnswer:
     await identify(rt, asset)
     chosen = options(rt, asset, quote, interval, provider)
     failure: AllProvidersFailed | None = None
@@ -107,8 +128,10 @@ async def _kept(
     return best
 
 
-def _window(now: int, interval: str, limit: int, start_ms: int | None, end_ms: int | None) -> tuple[int, int]:
-    """Open times [start, end) that answer the request, at most `limit` of them."""
+def _window(
+    now: int, interval: str, limit: int, start_ms: int | None, end_ms: int | None, history_days: int | None
+) -> _Window:
+    """Open times that answer the request, at most `limit` of them."""
     step = INTERVAL_MS[interval]
     if start_ms is not None and start_ms > now:
         raise InvalidParameter(
@@ -123,9 +146,17 @@ def _window(now: int, interval: str, limit: int, start_ms: int | None, end_ms: i
     newest = floor_open(now, interval) + step
     end = newest if end_ms is None else min(newest, floor_open(end_ms + step - 1, interval))
     if start_ms is None:
-        return max(end - limit * step, floor_open(FIRST_MS, interval)), end
-    start = floor_open(start_ms + step - 1, interval)
-    return start, min(end, start + limit * step)
+        start = max(end - limit * step, floor_open(FIRST_MS, interval))
+    else:
+        start = floor_open(start_ms + step - 1, interval)
+    cut = None
+    first = tier_caps.first_open(now, interval, history_days)
+    # Without a start, an end that lies ahead asks for the newest candles, as none at all does.
+    by_time = start_ms is not None or end < newest
+    if by_time and history_days is not None and first is not None and start < first:
+        cut = Cut("history_days", tier_caps.days_back(now, start), history_days)
+        start, end = first, max(end, first)
+    return _Window(start, end if start_ms is None else min(end, start + limit * step), cut)
 
 
 async def _bring(rt: Runtime, same: Sequence[Option], series: SeriesKey, start: int, end: int) -> str:

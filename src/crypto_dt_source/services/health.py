@@ -26,6 +26,7 @@ async def report(rt: Runtime) -> dict[str, Any]:
         "models": _models(rt),
         "cache": _component("ok", entries=len(rt.cache), hits=rt.cache.hits, misses=rt.cache.misses),
         "scheduler": _scheduler(rt),
+        "limiter": await _limiter(rt),
     }
     states = {c["status"] for c in components.values()}
     overall = (
@@ -118,6 +119,19 @@ def _scheduler(rt: Runtime) -> dict[str, Any]:
     if failing:
         return _component("degraded", f"last run failed: {', '.join(sorted(failing))}", jobs=dict(rt.tasks))
     return _component("ok", jobs=dict(rt.tasks))
+
+
+async def _limiter(rt: Runtime) -> dict[str, Any]:
+    limiter = rt.access.limiter
+    alive = await limiter.alive()
+    facts: dict[str, Any] = {
+        "kind": limiter.kind,
+        "failures": limiter.failures,
+        "unchecked": limiter.unchecked,
+    }
+    if not alive:
+        return _component("degraded", "Redis does not answer; requests pass uncounted", **facts)
+    return _component("ok", **facts)
 
 
 def ready(rt: Runtime) -> int:

@@ -18,7 +18,7 @@ from . import identity
 from .board import CRYPTO_QUOTES, Board
 from .day_change import day_change
 
-RECOMPUTE_MS = 1000
+RECOMPUTE_MS = 200
 """A price is recomputed at most this often, however many quotes arrive."""
 RATES_MS = 5000
 NEIGHBOURS_MS = 30_000

@@ -14,6 +14,8 @@ from ..providers.catalog import Entry
 from ..providers.resolver import Resolver
 from ..store import Store
 from ..store.cache import Cache
+from ..stream import Bus, Hub
+from .access import Access
 from .allowance import Allowance
 from .board import Board
 from .newsroom import Newsroom
@@ -21,7 +23,9 @@ from .on_demand import OnDemand
 
 if TYPE_CHECKING:
     from .accounts import Accounts
+    from .live_feeds import LiveFeeds
     from .prices import Pricer
+    from .streaming import Sessions
 
 __all__ = ["Freshness", "Limits", "Runtime"]
 
@@ -86,6 +90,10 @@ class Runtime:
     on_demand: OnDemand
     models: Models
     newsroom: Newsroom
+    access: Access
+    bus: Bus
+    """Where services say that something is new."""
+    hub: Hub
     renewals: Allowance
     """Calls for a younger book, trade list or running candle than the one that is held."""
     searches: Allowance
@@ -99,9 +107,11 @@ class Runtime:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     mode: str = "live"
-    admin_key: str = ""
-    """The operator's key; empty: nobody may use what needs one."""
     started_ms: int = 0
+    sessions: Sessions = field(init=False)
+    feeds: LiveFeeds | None = None
+    """The venues' streams; None where none is read."""
+    """Connections to the stream: made by the wiring from the Runtime itself."""
     connections: Callable[[], int] | None = None
     """Client connections open now; None where nobody counts them."""
     first_round: asyncio.Event | None = None

@@ -20,6 +20,7 @@ from .control import PREFIX, control
 from .faults import Ailment, Fault, Faults
 from .log import RequestLog
 from .market import Market, Sight, VenueView
+from .sockets import Sockets
 from .wire import Call, Route, SimReply, reply
 
 Scope = MutableMapping[str, Any]
@@ -100,13 +101,15 @@ class SimApp:
         self._views: dict[tuple[str, Sight], VenueView] = {}
         self._replies: dict[tuple[str, str, str, str, Sight], SimReply] = {}
         self._replies_of = (-1, -1)
+        self.sockets = Sockets(self.clock, self.entries, self.faults, self._view)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        if scope["type"] != "http":
-            raise RuntimeError(f"the simulator speaks HTTP, not {scope['type']}")
+        if scope["type"] == "websocket":
+            await self.sockets.serve(scope, receive, send)
+            return
         body = await _body(receive)
         path: str = scope["path"]
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)

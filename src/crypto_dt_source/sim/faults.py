@@ -41,10 +41,28 @@ PRICE: dict[str, dict[str, Any]] = {
 """Faults of what the provider sees; they reach every capability through its view. `missing_symbols`: `symbols` are not
 listed, without them a seeded `share` of all."""
 
+STREAM: dict[str, dict[str, Any]] = {
+    "ws_refuse": {},
+    "ws_silent": {},
+    "ws_stuck": {},
+    "ws_gap": {},
+    "ws_duplicate": {},
+    "ws_reorder": {},
+    "ws_garbage": {},
+    "ws_slow": {"ms": 3000},
+    "ws_close": {"code": 1006},
+}
+"""Faults of sockets; `p` is drawn for each frame. `ws_refuse`: no handshake succeeds. `ws_silent`: an open socket says
+nothing. `ws_stuck`: it sends heartbeats alone. `ws_gap`: a record is left out. `ws_slow`: ms before a frame. `ws_close`:
+closed with this code (1006: cut without one)."""
+
+HOST = ("hang", "reset", "5xx")
+"""Faults that, set for every capability and every request, are a host that is down."""
+
 RANDOM: dict[str, dict[str, Any]] = {"random": {"rate": 0.1, "slot_s": 30}}
 """In every slot of `slot_s` seconds a provider has, with probability `rate`, one fault drawn from all others."""
 
-KINDS: dict[str, dict[str, Any]] = {**TRANSPORT, **PRICE, **RANDOM}
+KINDS: dict[str, dict[str, Any]] = {**TRANSPORT, **PRICE, **STREAM, **RANDOM}
 _DRAWN = (*TRANSPORT, *PRICE)
 
 
@@ -130,6 +148,8 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "clock_skew": lambda p: _number(p, "ms", -10 * 86_400_000, 10 * 86_400_000),
     "power_of_ten": _check_power,
     "missing_symbols": _check_symbols,
+    "ws_slow": lambda p: _number(p, "ms", 0, 3_600_000),
+    "ws_close": lambda p: _number(p, "code", 1000, 4999),
     "random": _check_random,
     "error_200": _check_error,
 }
@@ -225,7 +245,9 @@ class Faults:
         sight = HONEST
         kinds: list[str] = []
         for fault in self._faults.values():
-            if not fault.matches(provider, capabilities, now_ms) or not self._draw(fault):
+            if fault.kind in STREAM or not fault.matches(provider, capabilities, now_ms):
+                continue
+            if not self._draw(fault):
                 continue
             concrete = self._concrete(fault, provider, now_ms)
             if concrete is None:
@@ -238,6 +260,22 @@ class Faults:
         if transport is not None:
             kinds.append(transport.kind)
         return Ailment(transport, sight, tuple(kinds))
+
+    def host_down(self, provider: str, now_ms: int) -> str | None:
+        """The fault by which nothing at all of a provider answers, its sockets included; None while something does."""
+        for fault in self._faults.values():
+            whole = fault.capability is None and fault.probability >= 1
+            if whole and fault.kind in HOST and fault.matches(provider, (), now_ms):
+                return fault.kind
+        return None
+
+    def strike_stream(self, provider: str, now_ms: int) -> dict[str, Fault]:
+        """What a frame of a socket, or its handshake, suffers now, by kind."""
+        return {
+            fault.kind: fault
+            for fault in self._faults.values()
+            if fault.kind in STREAM and fault.matches(provider, (), now_ms) and self._draw(fault)
+        }
 
     def _draw(self, fault: Fault) -> bool:
         if fault.probability >= 1:

@@ -16,6 +16,7 @@ DAILY_OCTAVES: tuple[tuple[int, float], ...] = (
     (25 * MINUTE_MS, 0.1),
     (4 * MINUTE_MS, 0.04),
     (30_000, 0.015),
+    (2_000, 0.004),
 )
 """Periods and amplitudes of a price path, relative to a day's move: roughly the square root of time, so that a minute
 and a month both look like a market."""

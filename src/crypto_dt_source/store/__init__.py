@@ -4,6 +4,7 @@ from .engine import Store, open_store, parse_url
 from .errors import StoreClosed, StoreError, StoreOpenError
 from .rows import (
     ApiCallRow,
+    AuditRow,
     BackfillRow,
     BudgetRow,
     CallStats,
@@ -36,6 +37,7 @@ from .tables import CONSENSUS
 __all__ = [
     "CONSENSUS",
     "ApiCallRow",
+    "AuditRow",
     "BackfillRow",
     "BudgetRow",
     "CallStats",

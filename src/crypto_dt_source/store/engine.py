@@ -16,7 +16,7 @@ from .errors import StoreError, StoreOpenError
 from .migrations.upgrade import SCHEMA, upgrade
 from .numbers import Numbers
 from .sql import Params, Write
-from .sqlite import FileLock, SqliteDatabase
+from .sqlite import FileLock, SqliteDatabase, Turn
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -110,19 +110,25 @@ class Store:
 
 
 async def open_store(
-    url: str, *, pool_size: int = 4, clock: Clock | None = None, read_only: bool = False
+    url: str,
+    *,
+    pool_size: int = 4,
+    clock: Clock | None = None,
+    read_only: bool = False,
+    beside: bool = False,
 ) -> Store:
     """Open the database at `url` (`sqlite:///data/cdts.db`, `postgresql://user:secret@host/name`), creating the folder
     and bringing the schema up to date.
 
     `pool_size` is the number of connections that read. `read_only` opens a database that may be in use by another
-    process: no migration, no writer. Raises StoreOpenError.
+    process: no migration, no writer. `beside` writes into a SQLite file that another process has open, in turns with it;
+    its schema is then as that process left it. Raises StoreOpenError.
     """
     parsed = parse_url(url)
     address = parsed.render_as_string(hide_password=True)
     database: SqliteDatabase | PostgresDatabase
     if parsed.drivername in _SQLITE:
-        database = await _sqlite(parsed.set(drivername="sqlite+aiosqlite"), pool_size, read_only)
+        database = await _sqlite(parsed.set(drivername="sqlite+aiosqlite"), pool_size, read_only, beside)
     else:
         database = await _postgres(parsed, pool_size, read_only)
     store = Store(database, address, clock or SystemClock(), read_only=read_only)
@@ -170,13 +176,13 @@ async def _postgres(url: URL, pool_size: int, read_only: bool) -> PostgresDataba
     return PostgresDatabase(url, pool_size)
 
 
-async def _sqlite(url: URL, pool_size: int, read_only: bool) -> SqliteDatabase:
+async def _sqlite(url: URL, pool_size: int, read_only: bool, beside: bool) -> SqliteDatabase:
     path = Path(url.database or "")
     if read_only:
         if not await asyncio.to_thread(path.is_file):
             raise StoreOpenError(f"there is no database at {path}")
         return SqliteDatabase(url, pool_size, None)
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    lock, turn = FileLock(path.with_name(path.name + ".lock")), Turn(path.with_name(path.name + ".turn"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.take()
@@ -184,12 +190,18 @@ async def _sqlite(url: URL, pool_size: int, read_only: bool) -> SqliteDatabase:
         raise StoreOpenError(
             f"{path.parent} cannot be written ({error.strerror}); give a folder this process may write to in DATABASE_URL"
         ) from None
+    except StoreOpenError:
+        if not beside:
+            raise
+        return SqliteDatabase(url, pool_size, None, turn)
     try:
-        await asyncio.to_thread(upgrade, url)
+        async with turn:
+            await asyncio.to_thread(upgrade, url)
     except BaseException:
+        turn.close()
         lock.release()
         raise
-    return SqliteDatabase(url, pool_size, lock)
+    return SqliteDatabase(url, pool_size, lock, turn)
 
 
 __all__ = ["SCHEMA", "Store", "open_store", "parse_url"]

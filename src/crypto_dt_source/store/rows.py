@@ -309,3 +309,17 @@ class SentimentDay(NamedTuple):
     bearish: int
     neutral: int
     bullish: int
+
+
+class AuditRow(NamedTuple):
+    """One action of an admin. `actor` is the id of a key or `cli`, `target` what it was done to, `request` the request
+    id, `status` the HTTP status it ended with (None: it did not end)."""
+
+    number: int
+    at_ms: int
+    actor: str
+    address: str
+    action: str
+    target: str
+    request: str
+    status: int | None

@@ -3,6 +3,8 @@
 SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the same moment
 (https://sqlite.org/wal.html#walresetbug). So exactly one connection ever does either: readers are query-only and never
 commit, the writer checkpoints inside its own commits, it is the last to close, and a lock file keeps a second process out.
+A command that must write while the service runs (`cdts keys`) takes turns with it by a second lock file, transaction by
+transaction, and leaves checkpoints to it.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ _READER = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA query_only=1",
 )
+_NO_CHECKPOINT = "PRAGMA wal_autocheckpoint=0"
 log = logger("store")
 # The driver raises the last three for a value it cannot bind.
 _DRIVER_ERRORS = (sqlite3.Error, OverflowError, TypeError, ValueError)
@@ -77,6 +80,36 @@ class FileLock:
                 return
 
     def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Turn:
+    """Held around every transaction by each process that writes: the one that owns the database, and commands beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    async def __aenter__(self) -> None:
+        if sys.platform == "win32":
+            return
+        # A file system without locks: no command gets as far as writing beside the owner there.
+        with contextlib.suppress(OSError):
+            if self._file is None:
+                self._file = self._path.open("a+")
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.to_thread(fcntl.flock, self._file, fcntl.LOCK_EX)
+
+    async def __aexit__(self, *_: object) -> None:
+        if sys.platform != "win32" and self._file is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -117,26 +150,29 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 class SqliteDatabase:
-    """Reads and transactions on one SQLite file. `lock` is None for a read-only view."""
+    """Reads and transactions on one SQLite file. `lock` is None where another process owns it, `turn` for a read-only
+    view."""
 
     dialect = "sqlite"
 
-    def __init__(self, url: URL, pool_size: int, lock: FileLock | None) -> None:
+    def __init__(self, url: URL, pool_size: int, lock: FileLock | None, turn: Turn | None = None) -> None:
         self._lock = lock
+        self._turn = turn
         # Nothing to roll back on a query-only connection, and a rollback would cost a hop to its thread per read.
         self._readers = create_async_engine(
             url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None
         )
         pragmas(self._readers, _READER)
         self._writer = create_async_engine(url, pool_size=1, max_overflow=0)
-        pragmas(self._writer, _WRITER)
+        pragmas(self._writer, _WRITER if lock is not None else (*_WRITER, _NO_CHECKPOINT))
         self._held: AsyncConnection | None = None
         self._write: aiosqlite.Connection | None = None
 
     async def start(self) -> None:
         """Open the writer, which puts the file in WAL mode, and one reader. Raises StoreError."""
-        if self._lock is not None:
-            await self._writing()
+        if self._turn is not None:
+            async with self._turn:
+                await self._writing()
         await self.fetch("SELECT 1", ())
 
     async def fetch(self, sql: str, params: Params) -> list[Any]:
@@ -162,8 +198,12 @@ class SqliteDatabase:
     async def apply(self, writes: Sequence[Write]) -> list[int]:
         """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError, and then
         nothing of them is there. A connection that cannot roll back is replaced."""
-        if self._lock is None:
+        if self._turn is None:
             raise StoreError("the database was opened for reading only")
+        async with self._turn:
+            return await self._transact(writes)
+
+    async def _transact(self, writes: Sequence[Write]) -> list[int]:
         driver = await self._writing()
         try:
             # IMMEDIATE takes the write lock at once: a transaction that begins as a reader cannot be upgraded later.
@@ -211,9 +251,12 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Readers first: the last connection to close checkpoints, and only the writer may."""
         await self._readers.dispose()
-        if self._held is not None:
-            await self._held.close()
-            self._held = self._write = None
-        await self._writer.dispose()
+        async with self._turn or contextlib.nullcontext():
+            if self._held is not None:
+                await self._held.close()
+                self._held = self._write = None
+            await self._writer.dispose()
+        if self._turn is not None:
+            self._turn.close()
         if self._lock is not None:
             self._lock.release()

@@ -28,10 +28,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+# The names as they are: whoever needs every table takes them from here.
+from .access_tables import api_keys as api_keys
+from .access_tables import audit_log as audit_log
+from .access_tables import limiter_uses as limiter_uses
 from .columns import asset_number, big_number, ms, provider_number, real, small_number, word
 from .columns import metadata as metadata
-
-# The names as they are: whoever needs every table takes them from here.
 from .defi_tables import defi_protocols as defi_protocols
 from .defi_tables import kept as kept
 from .defi_tables import tvl_history as tvl_history

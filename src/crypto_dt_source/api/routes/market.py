@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Request, Response
 
 from ...clock import rfc3339
 from ...model.market import ExchangeInfo
-from ...services import history, market
+from ...services import history, market, tier_caps
 from ...services.market import Coin
+from ..access import Who
 from ..deps import Days, Limit100, PageNumber, PageSize, Rt
 from ..errors import responses
 from ..schemas.market import (
@@ -21,7 +22,7 @@ from ..schemas.market import (
     Snapshots,
     TrendingList,
 )
-from ..views import coin_view, sources_of
+from ..views import coin_view, sources_of, tier_limit
 from ..wrap import data_response, meta, meta_of, page_of
 
 router = APIRouter(prefix="/api", tags=["market"])
@@ -56,8 +57,9 @@ async def whole_market(request: Request, rt: Rt) -> Response:
 @router.get(
     "/market/history", response_model=Snapshots, responses=responses(422, 503), summary="The market over time"
 )
-async def market_history(request: Request, rt: Rt, days: Days = 7) -> Response:
-    """Stored snapshots, ascending."""
+async def market_history(request: Request, rt: Rt, caller: Who, days: Days = 7) -> Response:
+    """Stored snapshots, ascending, no further back than the caller's tier goes."""
+    days, cut = tier_caps.days(days, caller.tier.history_days)
     rows = await history.market(rt, days=days)
     data = [
         {
@@ -75,7 +77,11 @@ async def market_history(request: Request, rt: Rt, days: Days = 7) -> Response:
         for r in rows
     ]
     about = meta(
-        rt, source={r.provider for r in rows}, fetched_ms=rows[-1].timestamp if rows else None, state="hit"
+        rt,
+        source={r.provider for r in rows},
+        fetched_ms=rows[-1].timestamp if rows else None,
+        state="hit",
+        **tier_limit(caller, cut),
     )
     return data_response(request, {"data": data}, about, ttl_s=60)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from ...analysis.states import ModelState
 from ...clock import rfc3339
 from ...services import analyze
-from ..access import Operator
+from ..access import Admin, Key
 from ..bodies import documented, reads
 from ..deps import Rt
 from ..errors import responses
@@ -34,12 +34,12 @@ async def registry(request: Request, rt: Rt) -> Response:
     "/{id}/load",
     response_model=ModelPage,
     responses=responses(401, 403, 404, 422, 503),
-    dependencies=[Operator],
+    dependencies=[Admin],
     summary="Load a model",
 )
 async def load(rt: Rt, id: ModelId) -> Response:
     """Begin to load it, fetching its files from the hub if need be, and wait for two seconds; GET /api/models tells when
-    it is ready. Needs the operator's key."""
+    it is ready. Needs the admin scope."""
     return _one(rt, await rt.models.load(id))
 
 
@@ -47,11 +47,11 @@ async def load(rt: Rt, id: ModelId) -> Response:
     "/{id}/unload",
     response_model=ModelPage,
     responses=responses(401, 403, 404, 409, 422),
-    dependencies=[Operator],
+    dependencies=[Admin],
     summary="Unload a model",
 )
 async def unload(rt: Rt, id: ModelId) -> Response:
-    """Give its memory back. The packaged model stays: it answers for the others. Needs the operator's key."""
+    """Give its memory back. The packaged model stays: it answers for the others. Needs the admin scope."""
     return _one(rt, await rt.models.unload(id))
 
 
@@ -59,12 +59,12 @@ async def unload(rt: Rt, id: ModelId) -> Response:
     "/{id}/generate",
     response_model=Generated,
     responses=responses(400, 401, 403, 404, 415, 422, 503),
-    dependencies=[Operator],
+    dependencies=[Key],
     openapi_extra=documented(PromptIn, PromptIn.example),
     summary="Go on from a text",
 )
 async def generate(rt: Rt, id: ModelId, body: Annotated[PromptIn, Depends(reads(PromptIn))]) -> Response:
-    """What a language model adds to a prompt. It is invented: no number in it is a fact. Needs the operator's key."""
+    """What a language model adds to a prompt. It is invented: no number in it is a fact. Needs a key."""
     analyze.check("prompt", body.prompt)
     text = await rt.models.generate(id, body.prompt, body.max_new_tokens)
     state = rt.models.state(id)

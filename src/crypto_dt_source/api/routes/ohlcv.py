@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
-from ...model.candle import INTERVAL_MS
+from ...model.candle import INTERVAL_MS, Candle
 from ...services import candles, coverage, fetches
 from ...store import Gap
+from ..access import Who
 from ..deps import Interval, Moment, ProviderQuery, Rt, SymbolQuery, moment
 from ..errors import responses
 from ..schemas.prices import Candles, CoverageList
+from ..views import tier_limit
 from ..wrap import ambiguous, data_response, meta
 
 router = APIRouter(prefix="/api/ohlcv", tags=["market"])
@@ -26,10 +28,27 @@ def _gap(gap: Gap, interval: str) -> dict[str, object]:
     }
 
 
+def _row(candle: Candle, source: str) -> dict[str, Any]:
+    return {
+        "open_time": rfc3339(candle.open_ms),
+        "open_time_ms": candle.open_ms,
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "volume": candle.volume,
+        "quote_volume": candle.quote_volume,
+        "trades": candle.trades,
+        "closed": candle.closed,
+        "source": source,
+    }
+
+
 @router.get("", response_model=Candles, responses=responses(404, 422, 503), summary="Candles")
 async def ohlcv(
     request: Request,
     rt: Rt,
+    caller: Who,
     symbol: SymbolQuery,
     interval: Interval = "1h",
     limit: Annotated[int, Query(ge=1, le=1000, description="Candles, 1 to 1000.", examples=[100])] = 100,
@@ -38,7 +57,8 @@ async def ohlcv(
     provider: ProviderQuery = None,
 ) -> Response:
     """Candles of one venue's pair, ascending, the running one included and marked. Missing ones are in `meta.gaps`; one
-    that another venue supplied names it in `source`."""
+    that another venue supplied names it in `source`. Without `start` and `end` the newest `limit` candles are answered
+    whole; a window by time goes no further back than the caller's tier, and a `start` before that is moved up."""
     resolution = rt.resolver.resolve(symbol)
     answer = await candles.candles(
         rt,
@@ -49,6 +69,7 @@ async def ohlcv(
         start_ms=moment("start", start),
         end_ms=moment("end", end),
         provider=provider,
+        history_days=caller.tier.history_days,
     )
     own = answer.series.provider
     content = {
@@ -57,22 +78,7 @@ async def ohlcv(
         "pair": f"{answer.series.base}/{answer.series.quote}",
         "interval": interval,
         "provider": own,
-        "data": [
-            {
-                "open_time": rfc3339(c.open_ms),
-                "open_time_ms": c.open_ms,
-                "open": c.open,
-                "high": c.high,
-                "low": c.low,
-                "close": c.close,
-                "volume": c.volume,
-                "quote_volume": c.quote_volume,
-                "trades": c.trades,
-                "closed": c.closed,
-                "source": answer.repaired.get(c.open_ms, own),
-            }
-            for c in answer.candles
-        ],
+        "data": [_row(c, answer.repaired.get(c.open_ms, own)) for c in answer.candles],
     }
     about = meta(
         rt,
@@ -81,6 +87,7 @@ async def ohlcv(
         state=answer.state,
         gaps=[_gap(g, interval) for g in answer.gaps[:1000]],
         ambiguous=ambiguous(resolution),
+        **tier_limit(caller, answer.cut),
     )
     return data_response(request, content, about, ttl_s=rt.freshness.open_candle)
 

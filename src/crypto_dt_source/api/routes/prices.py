@@ -8,13 +8,15 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
 from ...model.candle import INTERVAL_MS
-from ...services import asking, history
+from ...security.tiers import Caller
+from ...services import asking, history, tier_caps
 from ...services.asking import Priced
 from ...services.prices import METHOD
+from ..access import Who
 from ..deps import Days, Interval, Rt, Symbol, Vs
 from ..errors import responses
 from ..schemas.prices import History, OnePrice, Prices, Sources
-from ..views import sources_of
+from ..views import sources_of, tier_limit
 from ..wrap import ambiguous, data_response, meta
 
 router = APIRouter(prefix="/api/prices", tags=["market"])
@@ -43,13 +45,14 @@ def _view(priced: Priced) -> dict[str, Any]:
     }
 
 
-def _meta(rt: Rt, found: list[Priced], asked: bool) -> dict[str, Any]:
+def _meta(rt: Rt, found: list[Priced], asked: bool, **extra: Any) -> dict[str, Any]:
     return meta(
         rt,
         source={name for p in found for name in sources_of(p.point)},
         fetched_ms=min((p.point.as_of_ms for p in found), default=None),
         state="stale" if any(p.point.stale for p in found) else "miss" if asked else "hit",
         ambiguous=ambiguous(*(p.resolution for p in found)),
+        **extra,
     )
 
 
@@ -66,6 +69,7 @@ def _currency(rt: Rt, vs: str | None) -> str | None:
 async def prices(
     request: Request,
     rt: Rt,
+    caller: Who,
     symbols: Annotated[
         str,
         Query(
@@ -78,8 +82,9 @@ async def prices(
     vs: Vs = None,
 ) -> Response:
     """The consensus price of each symbol. Unknown ones are named in `errors`; the known ones are still answered. Texts
-    that mean the same asset in the same currency (`BTC,btc,bitcoin`) are answered in one row."""
-    answer = await asking.prices_named(rt, symbols, _currency(rt, vs))
+    that mean the same asset in the same currency (`BTC,btc,bitcoin`) are answered in one row. Those beyond what the
+    caller's tier gives in a call are named in `errors` with `tier_limit`, and `meta.tier_limit` says so."""
+    answer = await asking.prices_named(rt, symbols, _currency(rt, vs), caller.tier.symbols)
     errors = [
         {
             "symbol": text,
@@ -89,8 +94,26 @@ async def prices(
         }
         for text, error in answer.errors
     ]
+    errors += [_beyond(rt, caller, text) for text in answer.beyond]
     content = {"data": [_view(p) for p in answer.found], "errors": errors}
-    return _respond(request, rt, content, _meta(rt, answer.found, answer.asked))
+    about = _meta(rt, answer.found, answer.asked, **tier_limit(caller, answer.cut))
+    return _respond(request, rt, content, about)
+
+
+def _beyond(rt: Rt, caller: Caller, text: str) -> dict[str, Any]:
+    """Of a symbol that the caller's tier leaves out."""
+    tier = caller.tier
+    more = tier_caps.with_more_symbols(rt.access.tiers, tier)
+    if more is None:
+        advice = "ask for the others in another call"
+    else:
+        advice = f"the {more.name} tier gives {min(more.symbols or asking.MAX_SYMBOLS, asking.MAX_SYMBOLS)}"
+    return {
+        "symbol": text,
+        "code": "tier_limit",
+        "error": f"The {tier.name} tier gives {tier.symbols} symbols a call; {advice}.",
+        "did_you_mean": None,
+    }
 
 
 @router.get(
@@ -100,11 +123,12 @@ async def prices(
     summary="Price history",
 )
 async def price_history(
-    request: Request, rt: Rt, symbol: Symbol, days: Days = 7, interval: Interval = "1h"
+    request: Request, rt: Rt, caller: Who, symbol: Symbol, days: Days = 7, interval: Interval = "1h"
 ) -> Response:
     """Stored consensus prices in US dollars, the last of each interval, ascending. Intervals without a stored price are
-    left out."""
+    left out. No further back than the caller's tier goes."""
     resolution = rt.resolver.resolve(symbol)
+    days, cut = tier_caps.days(days, caller.tier.history_days)
     points = await history.prices(rt, resolution.asset, days=days, step_ms=INTERVAL_MS[interval])
     content = {
         "symbol": resolution.asset.ticker,
@@ -121,6 +145,7 @@ async def price_history(
         days=days,
         interval=interval,
         ambiguous=ambiguous(resolution),
+        **tier_limit(caller, cut),
     )
     return data_response(request, content, about, ttl_s=HISTORY_TTL_S)
 

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from ...clock import rfc3339
 from ...model.sentiment import Score
-from ...services import analyze, fear_greed, news, sentiment
+from ...services import analyze, fear_greed, news, sentiment, tier_caps
 from ...services.sentiment import Aggregate, Mood
 from ...store.cache import Cached
 from ...store.repos.news import Scored
-from ..access import KEY_OPTIONAL, Key, Operator, admit
+from ..access import KEY, KEY_OPTIONAL, Key, Who, check
 from ..bodies import documented, reads
 from ..deps import Days, Rt, Symbol
 from ..errors import responses
@@ -32,13 +32,13 @@ from ..schemas.sentiment import (
     TextIn,
     TextsIn,
 )
-from ..views import score_view
+from ..views import score_view, tier_limit
 from ..wrap import ambiguous, data_response, fresh_response, meta
 
 router = APIRouter(prefix="/api", tags=["news and sentiment"])
 REUSE_S = 60
 OPEN_TEXTS = 16
-"""Texts at a time that anybody may have scored; more are the operator's."""
+"""Texts at a time that anybody may have scored; more need a key."""
 OneText = Annotated[TextIn, Depends(reads(TextIn))]
 SeveralTexts = Annotated[TextsIn, Depends(reads(TextsIn))]
 ONE_TEXT = documented(TextIn, TextIn.example)
@@ -63,8 +63,10 @@ async def overall(request: Request, rt: Rt) -> Response:
 @router.get(
     "/sentiment/history", response_model=SentimentHistory, responses=responses(422, 503), summary="By day"
 )
-async def history(request: Request, rt: Rt, days: Days = 30) -> Response:
-    """One row a UTC day that has scored articles, ascending; today's still grows."""
+async def history(request: Request, rt: Rt, caller: Who, days: Days = 30) -> Response:
+    """One row a UTC day that has scored articles, ascending; today's still grows. No further back than the caller's tier
+    goes."""
+    days, cut = tier_caps.days(days, caller.tier.history_days)
     found = await sentiment.by_day(rt, days=days)
     read = await news.read_state(rt, found.providers)
     data = [
@@ -80,7 +82,13 @@ async def history(request: Request, rt: Rt, days: Days = 30) -> Response:
         }
         for row in found.days
     ]
-    about = meta(rt, source=found.providers, fetched_ms=read.read_ms, state="stale" if read.stale else "hit")
+    about = meta(
+        rt,
+        source=found.providers,
+        fetched_ms=read.read_ms,
+        state="stale" if read.stale else "hit",
+        **tier_limit(caller, cut),
+    )
     return data_response(request, {"data": data}, about, ttl_s=REUSE_S)
 
 
@@ -152,12 +160,12 @@ async def analyze_text(rt: Rt, body: OneText) -> Response:
     "/analyze/batch",
     response_model=AnalyzedBatch,
     responses=responses(400, 401, 403, 404, 409, 415, 422, 503),
-    dependencies=[Operator],
+    dependencies=[Key],
     openapi_extra=SEVERAL_TEXTS,
     summary="Score many texts",
 )
 async def analyze_batch(rt: Rt, body: SeveralTexts) -> Response:
-    """Up to 256 texts, in order. Needs the operator's key."""
+    """Up to 256 texts, in order. Needs a key."""
     scores = await analyze.scores(rt, body.texts, body.model)
     data = [
         {
@@ -220,10 +228,10 @@ async def crypto_analysis(rt: Rt, body: OneText) -> Response:
     openapi_extra={**SEVERAL_TEXTS, **KEY_OPTIONAL},
     summary="Score texts, as the earlier API did",
 )
-async def run_sentiment(rt: Rt, body: SeveralTexts, key: Key) -> Response:
-    """Per text its label and share, and the label most of them have. More than 16 texts need the operator's key."""
+async def run_sentiment(rt: Rt, body: SeveralTexts, caller: Who) -> Response:
+    """Per text its label and share, and the label most of them have. More than 16 texts need a key."""
     if len(body.texts) > OPEN_TEXTS:
-        admit(rt, key, f"Scoring more than {OPEN_TEXTS} texts at a time")
+        check(caller, KEY, f"Scoring more than {OPEN_TEXTS} texts at a time")
     scores = await analyze.scores(rt, body.texts, body.model)
     results = [
         {"text": text, "sentiment": score.label, "score": score.confidence}

@@ -28,6 +28,23 @@ class Meta(BaseModel):
     mode: Literal["live", "demo"] = Field(description="`demo`: a simulated market, no real price in it.")
 
 
+class TierLimit(BaseModel):
+    """What the caller's tier left off an answer."""
+
+    limit: Literal["symbols", "history_days"]
+    tier: str = Field(description="The caller's.", examples=["free"])
+    asked: int = Field(description="Different symbols, or days back from now, that were asked for.")
+    given: int = Field(description="How many of them the tier gives.")
+
+
+class TierMeta(Meta):
+    """Provenance of an answer that a tier may cut."""
+
+    tier_limit: TierLimit | None = Field(
+        default=None, description="What the caller's tier cut; not there where it cut nothing."
+    )
+
+
 class SymbolMeta(Meta):
     """Provenance of an answer about symbols."""
 
@@ -37,11 +54,15 @@ class SymbolMeta(Meta):
     )
 
 
-class HistoryMeta(SymbolMeta):
+class PricesMeta(SymbolMeta, TierMeta):
+    """Provenance of prices."""
+
+
+class HistoryMeta(SymbolMeta, TierMeta):
     """Provenance of a price history."""
 
     method: str = Field(description="Name and version of the method the prices were decided by.")
-    days: int
+    days: int = Field(description="Days back from now that were looked through: those the tier gives.")
     interval: str
 
 
@@ -53,7 +74,7 @@ class GapRange(BaseModel):
     candles: int = Field(description="How many are missing.")
 
 
-class CandleMeta(SymbolMeta):
+class CandleMeta(SymbolMeta, TierMeta):
     """Provenance of candles."""
 
     gaps: list[GapRange] = Field(description="What is missing in the answer; at most 1000 ranges.")

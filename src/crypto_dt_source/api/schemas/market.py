@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from .common import MarketMeta, Meta, Page, SearchMeta, SymbolMeta
+from .common import MarketMeta, Meta, Page, SearchMeta, SymbolMeta, TierMeta
 
 
 class Figures(BaseModel):
@@ -31,7 +31,7 @@ class Snapshot(Figures):
 
 class Snapshots(BaseModel):
     data: list[Snapshot] = Field(description="Ascending.")
-    meta: Meta
+    meta: TierMeta
 
 
 class Coin(BaseModel):

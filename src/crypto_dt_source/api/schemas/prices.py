@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from .common import CandleMeta, GapRange, HistoryMeta, SymbolMeta
+from .common import CandleMeta, GapRange, HistoryMeta, PricesMeta, SymbolMeta
 
 
 class Price(BaseModel):
@@ -35,7 +35,9 @@ class PriceError(BaseModel):
     """A symbol of the request that has no answer."""
 
     symbol: str = Field(description="As it was asked for.")
-    code: str = Field(description="As in an error answer.")
+    code: str = Field(
+        description="As in an error answer; `tier_limit`: the caller's tier gives fewer symbols a call."
+    )
     error: str
     did_you_mean: list[str] | None = Field(description="Near names, for an unknown symbol.")
 
@@ -43,7 +45,7 @@ class PriceError(BaseModel):
 class Prices(BaseModel):
     data: list[Price] = Field(description="One row for each asset and currency, in the order asked.")
     errors: list[PriceError] = Field(description="One row for each text that has no answer.")
-    meta: SymbolMeta
+    meta: PricesMeta
 
 
 class OnePrice(BaseModel):

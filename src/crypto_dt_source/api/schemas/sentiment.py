@@ -8,7 +8,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from ...model.sentiment import BATCH_LIMIT, TEXT_LIMIT
-from .common import Meta, SymbolMeta
+from .common import Meta, SymbolMeta, TierMeta
 from .news import HeadlineScore, Label, NamedAsset
 
 
@@ -92,7 +92,7 @@ class SentimentDay(BaseModel):
 
 class SentimentHistory(BaseModel):
     data: list[SentimentDay]
-    meta: Meta
+    meta: TierMeta
 
 
 class FearGreedDay(BaseModel):

@@ -185,12 +185,19 @@ class ModelsHealth(Component):
     failed: dict[str, str] = Field(description="Models that could not be loaded, and why.")
 
 
+class LimiterHealth(Component):
+    kind: Literal["memory", "redis"]
+    failures: int = Field(description="Times its store did not answer, since start.")
+    unchecked: int = Field(description="Requests that passed uncounted meanwhile.")
+
+
 class Components(BaseModel):
     database: DatabaseHealth
     providers: ProvidersHealth
     models: ModelsHealth
     cache: CacheHealth
     scheduler: SchedulerHealth
+    limiter: LimiterHealth
 
 
 class Metrics(BaseModel):

@@ -58,7 +58,7 @@ def _request(ask: NewsAsk) -> Request:
         headers.append(("If-None-Match", etag))
     if modified := _validator(ask.last_modified):
         headers.append(("If-Modified-Since", modified))
-    return Request("", headers=tuple(headers))
+    return Request("", headers=tuple(headers), moves=True)
 
 
 def _validator(text: str | None) -> str | None:

@@ -51,7 +51,7 @@ def ERROR(kind: str) -> SimReply:  # noqa: N802 - the name every wire module exp
     return reply(["error", 10020, "symbol: invalid"], 500)
 
 
-def _row(t: SimTicker) -> list[float]:
+def ticker_row(t: SimTicker) -> list[float]:
     size = t.base_volume / 4000
     change = t.last - t.open
     return [
@@ -70,16 +70,16 @@ def tickers(call: Call) -> SimReply:
     asked = call.query.get("symbols", "")
     view = call.view
     if asked == "ALL":
-        rows: list[list[Any]] = [[naming(pair), *_row(t)] for pair, t in view.tickers(call.now_ms)]
+        rows: list[list[Any]] = [[naming(pair), *ticker_row(t)] for pair, t in view.tickers(call.now_ms)]
         rows += [["tBTCF0:USTF0", *row[1:]] for row in rows if row[0] == "tBTCUST"]
         return reply(rows + [_funding(currency) for currency in FUNDING])
     found = ((symbol, view.find(symbol, naming)) for symbol in asked.split(","))
-    return reply([[symbol, *_row(view.ticker(pair, call.now_ms))] for symbol, pair in found if pair])
+    return reply([[symbol, *ticker_row(view.ticker(pair, call.now_ms))] for symbol, pair in found if pair])
 
 
 def ticker(call: Call) -> SimReply:
     pair = call.view.find(call.path["symbol"], naming)
-    return ERROR("unknown_symbol") if pair is None else reply(_row(call.view.ticker(pair, call.now_ms)))
+    return ERROR("unknown_symbol") if pair is None else reply(ticker_row(call.view.ticker(pair, call.now_ms)))
 
 
 def candles(call: Call) -> SimReply:

@@ -53,7 +53,7 @@ def _no_symbol(call: Call) -> SimReply:
     return _error("invalid-parameter", "invalid symbol", call.now_ms)
 
 
-def _day(t: SimTicker) -> dict[str, Any]:
+def day(t: SimTicker) -> dict[str, Any]:
     return {
         "open": t.open,
         "high": t.high,
@@ -69,7 +69,7 @@ def tickers(call: Call) -> SimReply:
     rows = [
         {
             "symbol": naming(pair),
-            **_day(t),
+            **day(t),
             "bid": t.bid,
             "bidSize": t.base_volume / 4000,
             "ask": t.ask,
@@ -88,7 +88,7 @@ def merged(call: Call) -> SimReply:
     tick = {
         "id": call.now_ms // 10,
         "version": call.now_ms // 10,
-        **_day(t),
+        **day(t),
         "bid": [t.bid, t.base_volume / 4000],
         "ask": [t.ask, t.base_volume / 5000],
     }

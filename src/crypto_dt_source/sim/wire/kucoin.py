@@ -24,6 +24,7 @@ MOST_CANDLES = 1500
 FEW_CANDLES = 100
 """Rows of an answer to a request without a range."""
 FEE = "0.001"
+PING_MS = 18_000
 
 
 def naming(pair: Pair) -> str:
@@ -169,6 +170,19 @@ def level2_100(call: Call) -> SimReply:
     return _level2(call, 100)
 
 
+def bullet_public(call: Call) -> SimReply:
+    """The token request of a public socket, which is at the root below the provider's own path here."""
+    host = call.headers.get("host", "localhost")
+    server = {
+        "endpoint": f"ws://{host}/{call.provider}/",
+        "encrypt": False,
+        "protocol": "websocket",
+        "pingInterval": PING_MS,
+        "pingTimeout": 10_000,
+    }
+    return _ok({"token": f"sim-{call.provider}-{call.now_ms}", "instanceServers": [server]})
+
+
 def symbols(call: Call) -> SimReply:
     return _ok(
         [
@@ -204,5 +218,6 @@ ROUTES = {
     "/api/v1/market/histories": Route(histories, (Capability.TRADES,), lambda query: 3),
     "/api/v1/market/orderbook/level2_20": Route(level2_20, (Capability.BOOK,), lambda query: 2),
     "/api/v1/market/orderbook/level2_100": Route(level2_100, (Capability.BOOK,), lambda query: 4),
+    "/api/v1/bullet-public": Route(bullet_public, (), lambda query: 10),
     "/api/v2/symbols": Route(symbols, (Capability.INSTRUMENTS,), lambda query: 4),
 }

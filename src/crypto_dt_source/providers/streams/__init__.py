@@ -1,0 +1,1 @@
+"""Streams of venues, one module each."""

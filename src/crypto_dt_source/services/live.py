@@ -1,0 +1,229 @@
+"""From the venues' streams to the bus: quotes onto the board, prices published when they move.
+
+A price is decided anew when one of its quotes moved, at most every PUBLISH_S. What a stream brought leaves the board the
+moment the stream stops, so that a venue that hangs is never counted as fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import Clock, rfc3339
+from ..gateway.feed import FeedEvent, Live, Missed, Stalled
+from ..model.asset import Asset
+from ..model.book import Trade
+from ..model.normal import violation
+from ..model.quote import Quote
+from ..pricing.rates import BASE
+from ..providers.resolver import Resolver
+from ..stream import Bus, Event
+from ..telemetry import logger
+from .board import Board
+from .live_candles import CandleBuilder
+from .prices import PricePoint, Pricer
+
+log = logger("live")
+PUBLISH_S = 0.25
+"""Shortest time between two published prices of an asset."""
+REPEAT_S = 15.0
+"""An asset that somebody listens to is published at least this often, so that its age is told."""
+TRADES_SHOWN = 50
+"""Trades a snapshot begins with."""
+
+
+class LiveMarket:
+    """Takes what feeds say. `take` is their sink; `run` publishes until it is cancelled.
+
+    `listened(channel, symbol)` tells whether anybody would see an event.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        pricer: Pricer,
+        resolver: Resolver,
+        bus: Bus,
+        clock: Clock,
+        listened: Callable[[str, str | None], bool],
+    ) -> None:
+        self._board = board
+        self._pricer = pricer
+        self._resolver = resolver
+        self._bus = bus
+        self._clock = clock
+        self._listened = listened
+        self._due: list[tuple[float, str]] = []
+        self._waiting: set[str] = set()
+        self._published: dict[str, tuple[float, PricePoint]] = {}
+        self._more = asyncio.Event()
+        self._trades: dict[str, deque[dict[str, Any]]] = {}
+        self.candles = CandleBuilder(board.entries, resolver)
+        self.rejected: dict[str, int] = {}
+        """Records that were not in normal form, by provider."""
+        self.stalled: dict[str, str] = {}
+        """Why a venue's stream brings nothing now, by provider."""
+
+    def take(self, event: FeedEvent) -> None:
+        """One event of a feed."""
+        if isinstance(event, Quote | Trade) and self._not_normal(event):
+            return
+        if isinstance(event, Quote):
+            asset = self._board.update_streamed(event)
+            if asset is not None:
+                self._moved(asset)
+        elif isinstance(event, Trade):
+            self._trade(event)
+        elif isinstance(event, Stalled):
+            self._stall(event)
+        elif isinstance(event, Live):
+            self.stalled.pop(event.provider, None)
+        elif isinstance(event, Missed):
+            self._missed(event)
+
+    def _not_normal(self, record: Quote | Trade) -> bool:
+        """Whether a record breaks the normal form: it is counted by its provider and goes nowhere."""
+        reason = violation(record, self._clock.now_ms())
+        if reason is None:
+            return False
+        count = self.rejected.get(record.provider, 0)
+        self.rejected[record.provider] = count + 1
+        if not count:
+            log.warning("a stream brings what is not in normal form", provider=record.provider, reason=reason)
+        return True
+
+    def _moved(self, asset: str) -> None:
+        if asset in self._waiting:
+            return
+        last = self._published.get(asset)
+        now = self._clock.monotonic()
+        due = now if last is None else max(now, last[0] + PUBLISH_S)
+        self._waiting.add(asset)
+        heapq.heappush(self._due, (due, asset))
+        self._more.set()
+
+    def _stall(self, event: Stalled) -> None:
+        self.stalled[event.provider] = event.reason
+        pairs = {topic.pair for topic in event.topics}
+        for asset in self._board.suspend(event.provider, pairs):
+            self._moved(asset)
+        self.candles.stalled(event.provider, pairs)
+
+    def _missed(self, event: Missed) -> None:
+        """A gap is told to those who see the trades, and marks the candle that is being built."""
+        self.candles.missed(event.provider, event.topic.pair, self._clock.now_ms())
+        asset = self._resolver.venue_asset(event.provider, event.topic.pair.base)
+        if asset is None or event.topic.channel != "trades":
+            return
+        data = {
+            "gap": True,
+            "provider": event.provider,
+            "symbol": str(event.topic.pair),
+            "missing": event.missing,
+        }
+        self._bus.publish(Event("trades", symbol_of(self._resolver, asset), data, self._clock.now_ms()))
+
+    def _trade(self, trade: Trade) -> None:
+        asset = self._resolver.venue_asset(trade.provider, trade.base)
+        if asset is None:
+            return
+        symbol = symbol_of(self._resolver, asset)
+        now = self._clock.now_ms()
+        data = {
+            "provider": trade.provider,
+            "symbol": f"{trade.base}/{trade.quote}",
+            "id": trade.trade_id,
+            "price": trade.price,
+            "size": trade.size,
+            "side": trade.side,
+            "timestamp": rfc3339(trade.event_ms),
+        }
+        shown = self._trades.get(symbol)
+        if shown is None:
+            shown = self._trades[symbol] = deque(maxlen=TRADES_SHOWN)
+        shown.append(data)
+        if self._listened("trades", symbol):
+            self._bus.publish(Event("trades", symbol, data, now))
+        candle = self.candles.add(trade, symbol)
+        if candle is not None and self._listened("candles", symbol):
+            self._bus.publish(Event("candles", symbol, candle, now))
+
+    def recent_trades(self, symbol: str | None) -> list[dict[str, Any]]:
+        """The newest trades of an asset that were seen, oldest first."""
+        return list(self._trades.get(symbol or "", ()))
+
+    def candle_of(self, symbol: str | None) -> dict[str, Any] | None:
+        """The minute of an asset that is under way; None where no trade of it was seen."""
+        return self.candles.shown(symbol or "")
+
+    async def run(self) -> None:
+        """Publish each asset when its time comes."""
+        while True:
+            while not self._due:
+                self._more.clear()
+                await self._more.wait()
+            wait = self._due[0][0] - self._clock.monotonic()
+            if wait > 0:
+                await self._clock.sleep(min(wait, PUBLISH_S))
+                continue
+            _, asset = heapq.heappop(self._due)
+            self._waiting.discard(asset)
+            self.publish(asset)
+            if not len(self._due) % 16:
+                # Others get their turn while a burst of assets is published.
+                await self._clock.sleep(0)
+
+    def publish(self, asset_id: str) -> None:
+        """Decide the price of an asset and publish it where it is another one, or was not told for a while."""
+        point = self._pricer.point(asset_id, BASE)
+        asset = self._resolver.by_id(asset_id)
+        if point is None or asset is None:
+            return
+        now = self._clock.monotonic()
+        last = self._published.get(asset_id)
+        if last is not None and _same(last[1], point) and now - last[0] < REPEAT_S:
+            return
+        self._published[asset_id] = (now, point)
+        symbol = symbol_of(self._resolver, asset)
+        if self._listened("prices", symbol):
+            row = price_row(symbol, asset.name, point)
+            self._bus.publish(Event("prices", symbol, row, self._clock.now_ms()))
+
+
+def symbol_of(resolver: Resolver, asset: Asset) -> str:
+    """What an asset is called on the stream: its ticker, or its id where a larger asset has the ticker."""
+    largest = resolver.by_ticker(asset.ticker)[:1]
+    return asset.ticker if largest and largest[0].id == asset.id else asset.id
+
+
+def price_row(ticker: str, name: str | None, point: PricePoint) -> dict[str, Any]:
+    """A price as the stream and the prices routes show it."""
+    return {
+        "symbol": ticker,
+        "id": point.asset,
+        "name": name,
+        "price": point.price,
+        "vs": point.vs.lower(),
+        "status": point.status,
+        "confidence": point.half_width,
+        "sources": point.sources,
+        "dispersion_pct": point.dispersion_pct,
+        "change_24h_pct": point.change_24h_pct,
+        "volume_24h": point.volume_24h,
+        "as_of": rfc3339(point.as_of_ms),
+        "stale": point.stale,
+        "providers": list(point.providers),
+        "method": point.method,
+    }
+
+
+def _same(one: PricePoint, other: PricePoint) -> bool:
+    return (one.price, one.status, one.sources, one.stale) == (
+        other.price,
+        other.status,
+        other.sources,
+        other.stale,
+    )

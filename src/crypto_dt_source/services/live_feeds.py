@@ -1,0 +1,204 @@
+"""Which streams are read, and what is asked of each: the largest assets always, others while somebody listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import cast
+
+from ..gateway.feed import Feed
+from ..gateway.feed_events import Status
+from ..gateway.sockets import Connector
+from ..model.ask import CandlesAsk
+from ..model.asset import Asset
+from ..model.candle import MINUTE_MS, Candle
+from ..model.errors import CdtsError
+from ..model.quote import Pair
+from ..providers import catalog
+from ..providers.catalog import Entry
+from ..providers.streaming import Opening, Stream, Topic
+from ..store import SeriesKey
+from ..store.repos import candles as candle_repo
+from ..stream import Event, Hub
+from ..telemetry import logger
+from . import collect, persist
+from .live import LiveMarket, symbol_of
+from .live_candles import Series, closed_candle
+from .live_channels import ChannelTeller
+from .runtime import Runtime
+
+log = logger("live")
+LOOK_S = 1.0
+"""How often it is looked whether other assets are listened to."""
+LINGER_S = 60.0
+"""An asset nobody listens to any more is streamed for so long still."""
+MOST_ASKED = 500
+"""Assets beyond the top that are streamed at a time."""
+CANDLE_WAIT_S = 2.0
+"""How long after a minute's end the venue is asked for its own candle of it."""
+BY_SYMBOL = ("prices", "trades", "candles")
+
+
+class LiveFeeds:
+    """Owns the feeds of every venue in use that has a stream. `start` once, `stop` once."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        live: LiveMarket,
+        hub: Hub,
+        connector: Connector,
+        *,
+        top: int,
+        urls: Mapping[str, str],
+    ) -> None:
+        self._rt = rt
+        self._live = live
+        self._hub = hub
+        self._connector = connector
+        self._top = top
+        self._asked: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.feeds: dict[str, Feed] = {}
+        state = rt.sessions.state
+        state.of["trades"] = live.recent_trades
+        state.of["candles"] = live.candle_of
+        self._teller = ChannelTeller(rt, state)
+        for entry in streaming(rt):
+            stream = catalog.stream(entry.stream)
+            opening = _opening(rt, entry, stream, urls.get(entry.id, entry.ws_url))
+            self.feeds[entry.id] = Feed(entry.id, stream, opening, connector, rt.clock, live.take)
+
+    def start(self) -> None:
+        """Begin to stream and to publish."""
+        for name, work in (
+            ("publishes prices", self._live.run()),
+            ("asks streams", self._follow()),
+            ("closes candles", self._close_candles()),
+            ("tells channels", self._teller.run()),
+        ):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(_ended)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.gather(*(feed.close() for feed in self.feeds.values()))
+        await self._connector.close()
+
+    def status(self) -> list[Status]:
+        """How each feed does."""
+        return [feed.status() for feed in self.feeds.values()]
+
+    def healthy(self, provider: str) -> bool:
+        """Whether a venue's stream delivers all that is wanted of it."""
+        feed = self.feeds.get(provider)
+        return feed is not None and feed.status().state == "live"
+
+    async def _follow(self) -> None:
+        """Keep what is subscribed in step with who listens."""
+        clock = self._rt.clock
+        while True:
+            assets = self._wanted()
+            for provider, feed in self.feeds.items():
+                try:
+                    feed.want(await self._topics(provider, assets, feed.stream))
+                except CdtsError as error:
+                    log.debug("a venue's pairs are not known", provider=provider, reason=error.message)
+            await clock.sleep(LOOK_S)
+
+    def _wanted(self) -> list[Asset]:
+        """The largest assets, then those that are or were just listened to."""
+        rt, now = self._rt, self._rt.clock.monotonic()
+        for channel in BY_SYMBOL:
+            for ticker in self._hub.wanted(channel):
+                self._asked[ticker] = now
+        for ticker in [t for t, at in self._asked.items() if now - at > LINGER_S]:
+            del self._asked[ticker]
+        found = {asset.id: asset for asset in islice(rt.resolver.ranked(), self._top)}
+        for ticker in sorted(self._asked, key=lambda t: -self._asked[t])[:MOST_ASKED]:
+            by_id = rt.resolver.by_id(ticker)
+            for asset in rt.resolver.by_ticker(ticker)[:1] or ([by_id] if by_id else []):
+                found.setdefault(asset.id, asset)
+        return list(found.values())
+
+    async def _topics(self, provider: str, assets: Sequence[Asset], stream: Stream) -> list[Topic]:
+        """Tickers of every asset the venue lists, in its usual quote currency; trades of those somebody sees the trades or
+        candles of, and of the largest ten."""
+        listed = await collect.instruments(self._rt, provider)
+        pairs = {Pair(i.base, i.quote) for i in listed if i.active}
+        quotes = self._rt.entries[provider].quotes_in
+        shown = self._hub.wanted("trades") | self._hub.wanted("candles")
+        tickers: list[Topic] = []
+        trades: list[Topic] = []
+        for place, asset in enumerate(assets):
+            pair = next((Pair(asset.ticker, q) for q in quotes if Pair(asset.ticker, q) in pairs), None)
+            if pair is None:
+                continue
+            if "ticker" in stream.channels:
+                tickers.append(Topic("ticker", pair))
+            if symbol_of(self._rt.resolver, asset) in shown or place < 10 or "ticker" not in stream.channels:
+                trades.append(Topic("trades", pair))
+        return tickers + trades
+
+    async def _close_candles(self) -> None:
+        """Put the venue's own candle in the place of the one that was built, and publish it."""
+        clock = self._rt.clock
+        while True:
+            await clock.sleep(LOOK_S)
+            done, self._live.candles.closed = self._live.candles.closed, []
+            wanted = [(t, s, at) for t, s, at in done if self._hub.listened("candles", t)]
+            if not wanted:
+                continue
+            await clock.sleep(CANDLE_WAIT_S)
+            await asyncio.gather(*(self._close_one(ticker, series, at) for ticker, series, at in wanted))
+
+    async def _close_one(self, ticker: str, series: Series, open_ms: int) -> None:
+        rt = self._rt
+        ask = CandlesAsk(series.pair, "1m", open_ms, open_ms + MINUTE_MS, 1)
+        try:
+            answer = await rt.gateway.ask_one(series.provider, ask, background=True)
+        except CdtsError as error:
+            log.debug("no candle of the venue's own", provider=series.provider, reason=error.message)
+            return
+        found = [c for c in cast("tuple[Candle, ...]", answer.records) if c.open_ms == open_ms and c.closed]
+        if not found:
+            return
+        with persist.best_effort():
+            key = SeriesKey(series.provider, series.pair.base, series.pair.quote, "1m")
+            await candle_repo.write(rt.store, key, found)
+        rt.bus.publish(Event("candles", ticker, closed_candle(series, found[0]), rt.clock.now_ms()))
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """These tasks end only when they are cancelled or have a bug."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("the live market crashed", task=task.get_name(), exc_info=error)
+
+
+def streaming(rt: Runtime) -> Iterable[Entry]:
+    """Entries in use that have a stream."""
+    return [source.entry for source in rt.gateway.sources.values() if source.entry.stream]
+
+
+def _opening(rt: Runtime, entry: Entry, stream: Stream, url: str) -> Callable[[], Awaitable[Opening]]:
+    """Where to connect: the entry's address, or what the venue's REST API says."""
+
+    async def fixed() -> Opening:
+        return Opening(url)
+
+    async def told() -> Opening:
+        assert stream.token is not None  # noqa: S101 - chosen below
+        request, read = stream.token
+        reply = await rt.gateway.source(entry.id).plain(request)
+        opening = read(reply)
+        # Where the operator points the stream elsewhere, the token still comes from the REST address.
+        return opening._replace(url=f"{url}?{opening.url.partition('?')[2]}") if url else opening
+
+    return fixed if stream.token is None else told

@@ -1,0 +1,1 @@
+"""Sockets of simulated venues, one module each."""

@@ -1,0 +1,103 @@
+"""Keys, tokens, tiers and the limiter from the settings. Part of `wiring`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .clock import Clock
+from .security.limiter import Limiter, MemoryLimiter
+from .security.secret_file import SecretFileError, load_or_make, strength
+from .security.tiers import ENTERPRISE, FREE, PRO, Tier, parse_rate
+from .security.tokens import Tokens
+from .services.access import Access
+from .services.keyring import Keyring
+from .settings import Settings, SettingsError
+from .store import Store
+from .telemetry import logger
+
+log = logger("access")
+
+
+def access_of(settings: Settings, store: Store, clock: Clock) -> Access:
+    """Who may ask, and how often. Blocks on the disk where a secret is kept there. Raises SettingsError for a secret that
+    cannot be used."""
+    if settings.cdts_admin_key:
+        _judge(settings, "cdts_admin_key")
+    return _access(settings, store, clock, _limiter(settings, clock))
+
+
+def keys_alone(settings: Settings, store: Store, clock: Clock) -> Access:
+    """The same for a command that only looks after keys: it counts nobody. Raises as `access_of`."""
+    return _access(settings, store, clock, MemoryLimiter(clock))
+
+
+def _access(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Access:
+    folder = settings.data_dir / "secrets"
+    salt = _secret(settings, "api_key_salt", folder)
+    previous = [part.strip().encode() for part in settings.jwt_previous_keys.split(",") if part.strip()]
+    tokens = Tokens(
+        [_secret(settings, "jwt_secret_key", folder), *previous], clock, lifetime_s=settings.jwt_lifetime
+    )
+    tiers = {name: tier_of(settings, name) for name in (FREE, PRO, ENTERPRISE)}
+    return Access(
+        clock=clock,
+        store=store,
+        keyring=Keyring(salt, tokens, tiers, clock, settings.cdts_admin_key),
+        limiter=limiter,
+        tiers=tiers,
+        hops=settings.trusted_proxy_hops,
+    )
+
+
+def tier_of(settings: Settings, name: str) -> Tier:
+    """One tier; a setting of 0 is no limit."""
+
+    def amount(what: str) -> int | None:
+        found: int = getattr(settings, f"{name}_tier_{what}")
+        return found or None
+
+    return Tier(
+        name=name,
+        rate=parse_rate(getattr(settings, f"{name}_tier_limit")),
+        per_day=amount("daily"),
+        symbols=amount("symbols"),
+        history_days=amount("history_days"),
+        sockets=amount("connections"),
+        subscriptions=amount("subscriptions"),
+    )
+
+
+def _secret(settings: Settings, name: str, folder: Path) -> bytes:
+    given: str = getattr(settings, name)
+    if given:
+        _judge(settings, name)
+        return given.encode()
+    try:
+        return load_or_make(folder / name)
+    except SecretFileError as error:
+        raise SettingsError(f"{name.upper()}: not set, and its file cannot be used; {error}") from None
+
+
+def _judge(settings: Settings, name: str) -> None:
+    """A weak secret stops the start in production, and is warned of elsewhere."""
+    why = strength(getattr(settings, name))
+    if why is None:
+        return
+    if settings.environment == "production":
+        raise SettingsError(
+            f"{name.upper()}: got a secret that is too weak, {why}; allowed: 32 random bytes, for example what "
+            "`openssl rand -hex 32` prints."
+        )
+    log.warning("a secret is weak; production refuses it", setting=name.upper(), reason=why)
+
+
+def _limiter(settings: Settings, clock: Clock) -> Limiter:
+    if not settings.redis_url:
+        return MemoryLimiter(clock)
+    try:
+        from .security.redis_limiter import RedisLimiter
+    except ImportError:
+        raise SettingsError(
+            "REDIS_URL: got an address, and the package redis is not installed; allowed: install crypto-dt-source[redis]."
+        ) from None
+    return RedisLimiter(settings.redis_url, clock)
