@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from socket_server import Live, ask, closed, frames, live, until
 from websockets.exceptions import InvalidStatus
 
 from crypto_dt_source.services import access
 from crypto_dt_source.stream.protocol import MESSAGE_BYTES
+from socket_server import Live, ask, closed, frames, live, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
