@@ -75,6 +75,7 @@ WRONG = {
         for what in ("DAILY", "SYMBOLS", "HISTORY_DAYS", "CONNECTIONS", "SUBSCRIPTIONS")
     },
     "REDIS_URL": ("http://me:verysecretvalue@127.0.0.1", "redis://host:port/number, rediss://… or unix://…"),
+    "HF_SPACE": ("perhaps", "true or false"),
     "TRUSTED_PROXY_HOPS": ("11", "a whole number from 0 to 10"),
     "CORS_ORIGINS": ("example.org", "https://app.example.org, comma separated, or *"),
     "ENABLE_STREAMS": ("perhaps", "true or false"),
@@ -246,3 +247,11 @@ def test_production_logs_json_unless_told_otherwise(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert settings.load().log_lines() == lines
+
+
+def test_a_space_has_one_proxy_in_front_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().proxy_hops() == 0
+    monkeypatch.setenv("HF_SPACE", "true")
+    assert settings.load().proxy_hops() == 1
+    monkeypatch.setenv("TRUSTED_PROXY_HOPS", "0")
+    assert settings.load().proxy_hops() == 0

@@ -79,6 +79,11 @@ class AccessSettings(BaseSettings):
         description="redis://…: limits are counted there, shared by several processes (needs the extra [redis]). Not set: "
         "in memory, kept over restarts in the database.",
     )
+    hf_space: bool = Field(
+        False,
+        description="The service runs as a HuggingFace Space, behind its one proxy: TRUSTED_PROXY_HOPS is 1 where it is not "
+        "set itself.",
+    )
     trusted_proxy_hops: int = Field(
         0,
         ge=0,
@@ -124,6 +129,11 @@ class AccessSettings(BaseSettings):
         if value <= interval:
             raise ValueError(f"a whole number above WEBSOCKET_HEARTBEAT_INTERVAL ({interval}), up to 900")
         return value
+
+    def proxy_hops(self) -> int:
+        """Trusted proxies in front: TRUSTED_PROXY_HOPS, or what HF_SPACE makes of one that is not set."""
+        on_a_space = self.hf_space and "trusted_proxy_hops" not in self.model_fields_set
+        return 1 if on_a_space else self.trusted_proxy_hops
 
     @field_validator("redis_url")
     @classmethod

@@ -22,7 +22,7 @@ def access_of(settings: Settings, store: Store, clock: Clock) -> Access:
     """Who may ask, and how often. Blocks on the disk where a secret is kept there. Raises SettingsError for a secret that
     cannot be used."""
     if settings.cdts_admin_key:
-        _judge(settings, "cdts_admin_key")
+        _judge(settings, "cdts_admin_key", settings.cdts_admin_key)
     return _access(settings, store, clock, _limiter(settings, clock))
 
 
@@ -34,9 +34,10 @@ def keys_alone(settings: Settings, store: Store, clock: Clock) -> Access:
 def _access(settings: Settings, store: Store, clock: Clock, limiter: Limiter) -> Access:
     folder = settings.data_dir / "secrets"
     salt = _secret(settings, "api_key_salt", folder)
-    previous = [part.strip().encode() for part in settings.jwt_previous_keys.split(",") if part.strip()]
     tokens = Tokens(
-        [_secret(settings, "jwt_secret_key", folder), *previous], clock, lifetime_s=settings.jwt_lifetime
+        [_secret(settings, "jwt_secret_key", folder), *_previous(settings)],
+        clock,
+        lifetime_s=settings.jwt_lifetime,
     )
     tiers = {name: tier_of(settings, name) for name in (FREE, PRO, ENTERPRISE)}
     return Access(
@@ -45,7 +46,7 @@ def _access(settings: Settings, store: Store, clock: Clock, limiter: Limiter) ->
         keyring=Keyring(salt, tokens, tiers, clock, settings.cdts_admin_key),
         limiter=limiter,
         tiers=tiers,
-        hops=settings.trusted_proxy_hops,
+        hops=settings.proxy_hops(),
     )
 
 
@@ -70,17 +71,26 @@ def tier_of(settings: Settings, name: str) -> Tier:
 def _secret(settings: Settings, name: str, folder: Path) -> bytes:
     given: str = getattr(settings, name)
     if given:
-        _judge(settings, name)
+        _judge(settings, name, given)
         return given.encode()
     try:
-        return load_or_make(folder / name)
+        # As the text in the file, so that it can be given as the setting and nothing ends.
+        return load_or_make(folder / name).hex().encode()
     except SecretFileError as error:
         raise SettingsError(f"{name.upper()}: not set, and its file cannot be used; {error}") from None
 
 
-def _judge(settings: Settings, name: str) -> None:
+def _previous(settings: Settings) -> list[bytes]:
+    """A token can be forged with any of them: they are judged like the one that signs."""
+    given = [part.strip() for part in settings.jwt_previous_keys.split(",") if part.strip()]
+    for secret in given:
+        _judge(settings, "jwt_previous_keys", secret)
+    return [secret.encode() for secret in given]
+
+
+def _judge(settings: Settings, name: str, secret: str) -> None:
     """A weak secret stops the start in production, and is warned of elsewhere."""
-    why = strength(getattr(settings, name))
+    why = strength(secret)
     if why is None:
         return
     if settings.environment == "production":

@@ -256,7 +256,15 @@ async def test_rejected_records_are_named_newest_first(fresh: Service) -> None:
 
 async def test_health_names_every_component(api: Service) -> None:
     body = await api.data("/api/health")
-    assert set(body["components"]) == {"database", "providers", "models", "cache", "scheduler", "limiter"}
+    assert set(body["components"]) == {
+        "database",
+        "providers",
+        "models",
+        "cache",
+        "scheduler",
+        "limiter",
+        "streams",
+    }
     assert body["components"]["providers"]["status"] == "ok"
     assert (await api.data("/api/health/ready"))["prices"] > 0
 

@@ -84,6 +84,77 @@ async def test_headers_without_end_are_cut_off(port: int, piece: bytes) -> None:
     assert body["details"] == {"allowed_bytes": MAX_HEAD_BYTES}
 
 
+async def test_headers_that_come_whole_have_the_same_bound(port: int) -> None:
+    head = b"GET /api/health/live HTTP/1.1\r\nConnection: close\r\nA: "
+    status, body = error_in(await said(port, head + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"))
+    assert (status, body["code"]) == (431, "too_large")
+    short = await said(port, head + b"x" * (MAX_HEAD_BYTES - len(head) - 100) + b"\r\n\r\n")
+    assert short.startswith(b"HTTP/1.1 200")
+    large_body = b"Content-Length: 200000\r\n\r\n" + b"x" * 200_000
+    other = await said(port, b"POST /api/market HTTP/1.1\r\nConnection: close\r\n" + large_body)
+    assert other.startswith(b"HTTP/1.1 405")
+
+
+@pytest.mark.parametrize(
+    "flood", [b"0\r\n" + b"x: y\r\n" * 30_000, b"0\r\nx: " + b"y" * 180_000, b"1;a=" + b"b" * 180_000]
+)
+async def test_what_is_no_content_of_a_body_has_a_bound_and_is_not_kept(flood: bytes) -> None:
+    """Trailers, and extensions of chunks: 120 MB of them were gigabytes of memory."""
+    waiting = asyncio.Event()
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            waiting.set()
+        told.append(message["type"])
+
+    protocol, pipe, _ = connect(uvicorn.Config(app, lifespan="off", http=Protocol), state := ServerState())
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    await waiting.wait()
+    headers = protocol.scope["headers"]
+    pieces = [flood[at : at + 1000] for at in range(0, len(flood), 1000)]
+    taken = 0
+    for piece in pieces:
+        if pipe.closed:
+            break
+        protocol.data_received(piece)
+        taken += len(piece)
+    assert MAX_HEAD_BYTES < taken <= MAX_HEAD_BYTES + 2000
+    assert error_in(pipe.said)[0] == 431
+    assert [name for name, _ in headers] == [b"host", b"transfer-encoding"]
+    assert len(protocol.headers) == 2
+    protocol.connection_lost(None)
+    await asyncio.gather(*state.tasks)
+    assert told == ["http.disconnect"]
+
+
+async def test_a_body_in_small_chunks_and_a_trailer_are_read() -> None:
+    """What stands around the content is more than the bound, but never at one place."""
+    bodies: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        bodies.append(body)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    protocol, pipe, _ = connect(uvicorn.Config(app, lifespan="off", http=Protocol), state := ServerState())
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for _ in range(2):
+        protocol.data_received(head)
+        for _ in range(100):
+            protocol.data_received(b"1;" + b"e" * 1000 + b"\r\na\r\n")
+        protocol.data_received(b"0\r\nSum: 1\r\n\r\n")
+        await asyncio.gather(*state.tasks)
+    assert bodies == [b"a" * 100] * 2
+    assert pipe.said.count(b"HTTP/1.1 204") == 2
+    assert not pipe.closed
+
+
 async def test_head_and_get_take_turns_on_one_connection(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for method in (b"HEAD", b"GET", b"HEAD", b"GET"):

@@ -148,6 +148,10 @@ async def by_address(doors: Doors, client: httpx2.AsyncClient) -> None:
             f"/ws?token={secret}",
         ):
             await ask(doors, client, what, "GET", place, repeats=True)
+        # Six symbols: one is unknown, and one beyond what the free tier gives.
+        for symbols in (f"BTC,{secret}", f"BTC,ETH,SOL,XRP,ADA,{secret}"):
+            place = f"/api/prices?symbols={symbols}"
+            await ask(doors, client, what, "GET", place, repeats=False)
 
 
 async def by_body(doors: Doors, client: httpx2.AsyncClient) -> None:
@@ -246,7 +250,7 @@ def kept(folder: Path) -> bytes:
 async def test_no_secret_of_a_caller_comes_out_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own: Any = OURS
+    own: Any = {**OURS, "free_tier_symbols": 5}
     async with everything_logged(capsys) as lines, service(tmp_path, collected=False, **own) as api:
         api.upstreams.dead = True
         secret, record = await access.create(api.rt.access, "marked", tier="pro", scopes=("read", "admin"))

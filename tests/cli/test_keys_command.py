@@ -126,11 +126,32 @@ def test_a_key_is_revoked_and_replaced(capsys: Said) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], said: str, capsys: Said) -> None:
+    made(capsys)
     assert keys(*arguments) == 2
     told = capsys.readouterr()
     assert told.err.startswith(f"cdts: {said}"), told.err
     assert len(told.err.splitlines()) == 1
     assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("revoke", "key_000000000000"), ("rotate", "key_000000000000")]
+)
+def test_a_folder_without_a_database_is_told_and_stays_as_it_is(
+    arguments: tuple[str, ...], capsys: Said, tmp_path: Path
+) -> None:
+    """Most likely it is the wrong one: that of a demo is a folder deeper than what `cdts demo` was given."""
+    assert keys(*arguments, "--data-dir", "elsewhere") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("cdts: There is no database in elsewhere; ")
+    assert said.out == ""
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_key_for_a_server_that_was_never_started_is_made_and_says_so(capsys: Said) -> None:
+    for told in (True, False):
+        assert keys("create", "--name", "desk") == 0
+        assert ("data has no database yet" in capsys.readouterr().err) is told
 
 
 def test_a_secret_in_the_place_of_an_id_is_kept_nowhere(capsys: Said, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from importlib import resources
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,6 +31,23 @@ def test_every_adapter_is_in_use() -> None:
     folder = resources.files("crypto_dt_source.providers") / "adapters"
     files = {file.name.removesuffix(".py") for file in folder.iterdir() if file.name.endswith(".py")}
     assert {name for name in files if not name.startswith("_")} == {entry.adapter for entry in IN_USE}
+
+
+STREAMED = [entry for entry in IN_USE if entry.stream]
+
+
+@pytest.mark.parametrize("entry", STREAMED, ids=lambda entry: entry.id)
+def test_every_stream_is_on_a_port_that_a_space_can_reach(entry: Entry) -> None:
+    """From a HuggingFace Space only 80, 443 and 8080 can be reached. Where the venue's API tells the address there is none
+    in the catalogue."""
+    address = urlsplit(entry.ws_url)
+    assert (address.scheme, address.port or 443) == ("wss", 443) or (
+        entry.ws_url == "" and catalog.stream(entry.stream).token is not None
+    )
+
+
+def test_there_are_streams() -> None:
+    assert len(STREAMED) == 11
 
 
 READ_ONLY = {

@@ -78,7 +78,9 @@ def named_paths(text: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_paths_named_in_a_page_exist(page: Path) -> None:
-    paths = named_paths(page.read_text(encoding="utf-8")) - EXAMPLES - {"tests/providers/test_harbour.py"}
+    # The provider that docs/add-a-provider.md adds.
+    named = named_paths(page.read_text(encoding="utf-8")) - EXAMPLES
+    paths = {path for path in named if not path.endswith("harbour.py")}
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 

@@ -91,6 +91,11 @@ class RigSocket:
     inbox: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     heard: list[str] = field(default_factory=list)
     closed: bool = False
+    answers: bool = True
+    """It confirms what is asked for."""
+    lingers: bool = False
+    """Its end takes until `gone`."""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def say(self, *frames: str) -> None:
         for frame in frames:
@@ -109,9 +114,13 @@ class RigSocket:
         if self.closed:
             raise UpstreamUnreachable("closed")
         self.heard.append(frame)
+        if self.answers and frame.startswith('{"sub"'):
+            self.say(json.dumps({"ok": json.loads(frame)["sub"]}))
 
     async def close(self) -> None:
         self.closed = True
+        if self.lingers:
+            await self.gone.wait()
 
 
 class Rig:
@@ -122,6 +131,7 @@ class Rig:
         self.sockets: list[RigSocket] = []
         self.said: list[FeedEvent] = []
         self.down = False
+        self.answers = True
         self.attempts: list[float] = []
         defaults: dict[str, object] = {
             "session": RigSession,
@@ -142,7 +152,7 @@ class Rig:
         self.attempts.append(self.clock.monotonic())
         if self.down:
             raise UpstreamUnreachable("down")
-        socket = RigSocket()
+        socket = RigSocket(answers=self.answers)
         self.sockets.append(socket)
         return socket
 

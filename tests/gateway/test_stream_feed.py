@@ -9,12 +9,16 @@ import pytest
 import pytest_asyncio
 from feed_rig import BTC, ETH, Rig, price, topic
 
-from crypto_dt_source.gateway.feed import Live, Missed, Stalled
-from crypto_dt_source.gateway.feed_line import CUT_EARLY_S, LONGEST_REST_S, NO_DATA_S, UNREADABLE
+from crypto_dt_source.gateway.feed import REFUSED_S, Live, Missed, Stalled
+from crypto_dt_source.gateway.feed_line import CUT_EARLY_S, HANDOVER_AGAIN_S
+from crypto_dt_source.gateway.feed_pacing import JITTER, LONGEST_REST_S
+from crypto_dt_source.gateway.feed_talk import NO_DATA_S, UNANSWERED_S, UNREADABLE
 from crypto_dt_source.model.book import Trade
 from crypto_dt_source.model.quote import Pair, Quote
 
 SOL = Pair("SOL", "USD")
+OK = '{"ok": [["BTC", "USD"]]}'
+BYE = '{"bye": "maintenance"}'
 
 
 @pytest_asyncio.fixture
@@ -122,7 +126,7 @@ async def test_a_venue_that_is_down_is_asked_within_five_seconds_again_and_not_h
     rig.feed.want([topic(BTC)])
     await rig.clock.advance(120)
     waits = [b - a for a, b in zip(rig.attempts, rig.attempts[1:], strict=False)]
-    assert max(waits) <= LONGEST_REST_S * 1.25 < 5
+    assert max(waits) <= LONGEST_REST_S * JITTER[1] < 4
     assert len(rig.attempts) < 60
     assert rig.of(Stalled) == []
 
@@ -206,14 +210,126 @@ async def test_before_the_venues_cut_a_successor_takes_over_without_a_gap() -> N
 async def test_a_venue_may_ask_for_a_new_connection(rig: Rig) -> None:
     rig.feed.want([topic(BTC)])
     await rig.clock.advance(0)
-    rig.sockets[0].say(price(BTC, 1.0, 1), '{"bye": "maintenance"}')
+    rig.answers = False
+    rig.sockets[0].say(price(BTC, 1.0, 1), BYE)
     await rig.clock.advance(0)
     assert len(rig.sockets) == 2
-    rig.sockets[1].say(price(BTC, 2.0, 1))
+    rig.sockets[1].say(price(BTC, 1.5, 1))
+    await rig.clock.advance(0)
+    assert not rig.sockets[0].closed, "not every topic of the successor was confirmed"
+    rig.sockets[1].say(OK, price(BTC, 2.0, 2))
     await rig.clock.advance(0)
     assert rig.sockets[0].closed
+    assert [q.price for q in rig.of(Quote)] == [1.0, 1.5, 2.0]
+    assert rig.of(Stalled) == []
+
+
+async def test_a_successor_that_fails_leaves_the_old_connection_as_it_is(rig: Rig) -> None:
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say(price(BTC, 1.0, 1))
+    rig.down = True
+    rig.sockets[0].say(BYE)
+    await rig.clock.advance(1)
+    rig.sockets[0].say(price(BTC, 2.0, 2))
+    await rig.clock.advance(1)
     assert [q.price for q in rig.of(Quote)] == [1.0, 2.0]
     assert rig.of(Stalled) == []
+    assert len(rig.attempts) == 2
+    rig.down = False
+    for number in range(3, 9):
+        rig.sockets[0].say(price(BTC, 2.0, number))
+        await rig.clock.advance(HANDOVER_AGAIN_S / 6)
+    assert len(rig.sockets) == 2
+    rig.sockets[1].say(OK, price(BTC, 3.0, 1))
+    await rig.clock.advance(0)
+    assert rig.sockets[0].closed
+    assert rig.of(Stalled) == []
+
+
+async def test_an_old_connection_that_ends_before_its_successor_delivers_is_a_stall(rig: Rig) -> None:
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say(price(BTC, 1.0, 1), BYE)
+    await rig.clock.advance(0)
+    rig.sockets[0].cut()
+    await rig.clock.advance(0)
+    assert len(rig.of(Stalled)) == 1
+    assert rig.feed.status().state == "stalled"
+    rig.sockets[1].say(OK, price(BTC, 2.0, 1))
+    await rig.clock.advance(0)
+    assert rig.feed.status().state == "live"
+    assert len(rig.sockets) == 2
+
+
+async def test_closing_while_a_successor_connects_ends_both() -> None:
+    rig = Rig()
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say(price(BTC, 1.0, 1), BYE)
+    await rig.clock.advance(0)
+    await rig.feed.close()
+    assert [socket.closed for socket in rig.sockets] == [True, True]
+
+
+async def test_a_connection_that_answers_no_subscription_is_left_soon(rig: Rig) -> None:
+    rig.answers = False
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    await rig.clock.advance(UNANSWERED_S + 2.6)
+    assert rig.sockets[0].closed
+    assert len(rig.sockets) == 2
+    rig.sockets[1].say(OK)
+    await rig.clock.advance(UNANSWERED_S + 2.6)
+    assert not rig.sockets[1].closed, "what is confirmed may be quiet"
+
+
+async def test_a_stall_names_what_was_dropped_too(rig: Rig) -> None:
+    rig.feed.want([topic(BTC), topic(ETH)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say(price(BTC, 1.0, 1), price(ETH, 1.0, 1))
+    await rig.clock.advance(0)
+    rig.feed.want([topic(BTC)])
+    rig.sockets[0].cut()
+    await rig.clock.advance(0)
+    (stalled,) = rig.of(Stalled)
+    assert isinstance(stalled, Stalled)
+    assert stalled.topics == (topic(BTC), topic(ETH))
+
+
+async def test_all_connections_of_a_venue_share_its_pace(rig: Rig) -> None:
+    rig.down = True
+    rig.feed.want([topic(Pair(f"C{n}", "USD")) for n in range(4)])
+    await rig.clock.advance(600)
+    assert len(rig.feed._lines) == 2
+    busiest = max(sum(1 for at in rig.attempts if start <= at < start + 60) for start in range(60, 540))
+    assert 15 <= busiest <= 20
+
+
+async def test_a_dead_socket_is_not_waited_for(rig: Rig) -> None:
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say(price(BTC, 1.0, 1))
+    await rig.clock.advance(0)
+    rig.sockets[0].lingers = True
+    rig.sockets[0].cut()
+    await rig.clock.advance(0)
+    assert len(rig.of(Stalled)) == 1
+    await rig.clock.advance(1)
+    assert len(rig.sockets) == 2
+    rig.sockets[0].gone.set()
+
+
+async def test_a_refusal_is_not_for_ever(rig: Rig) -> None:
+    rig.feed.want([topic(BTC)])
+    await rig.clock.advance(0)
+    rig.sockets[0].say('{"no": [["BTC", "USD"]]}')
+    await rig.clock.advance(0)
+    rig.feed.want([topic(BTC)])
+    assert rig.feed.status().wanted == 0
+    await rig.clock.advance(REFUSED_S + 1)
+    rig.feed.want([topic(BTC)])
+    assert rig.feed.status().wanted == 1
 
 
 async def test_closing_ends_every_task_and_connection() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto_dt_source.clock import rfc3339
 from crypto_dt_source.model.errors import InvalidParameter
 from crypto_dt_source.security import keys
 from crypto_dt_source.security.keys import ApiKey, fingerprint, new_key, new_record, prefix_of, same, usable
@@ -239,7 +240,7 @@ def test_the_operators_own_key_is_kept_as_it_is() -> None:
         ("scopes", ["read", "root"], "root"),
         ("scopes", [], []),
         ("scopes", "admin", "a"),
-        ("expires_ms", NOW, NOW),
+        ("expires_ms", NOW, rfc3339(NOW)),
         ("expires_ms", -1, -1),
         ("expires_ms", 253_402_300_800_000, 253_402_300_800_000),
         ("origins", [f"https://h{n}.org" for n in range(21)], 21),

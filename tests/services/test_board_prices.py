@@ -90,6 +90,16 @@ async def test_a_price_is_recomputed_at_most_once_a_second(
     assert counted.count("bitcoin") == 3
 
 
+def test_who_bounds_how_often_it_asks_has_every_quote_that_came(desk: Desk) -> None:
+    desk.all_say(100.0)
+    assert desk.point().price == 100  # somebody asked a moment before
+    desk.all_say(101.0)
+    newest = desk.pricer.newest("bitcoin")
+    assert newest is not None
+    assert newest.price == 101
+    assert desk.point().price == 101
+
+
 def test_an_asset_without_a_price_has_one_as_soon_as_a_quote_comes(desk: Desk) -> None:
     assert desk.pricer.point("bitcoin") is None
     desk.hear("kraken", 100.0)

@@ -159,3 +159,31 @@ async def test_candles_are_of_one_venue_the_first_by_rank(stage: Stage) -> None:
     other = "gate" if candles[-1] == "kraken" else "kraken"
     stage.live.take(trade(stage, 4, 100.0, other))
     assert [e.data["provider"] for e in stage.said if e.channel == "candles"][-1] == other
+
+
+async def test_a_stall_is_a_gap_of_the_trades_and_a_price_without_a_source_is_stale(stage: Stage) -> None:
+    for venue in VENUES:
+        stage.live.take(stage.quote(venue, 100.0))
+    await stage.clock.advance(1)
+    for venue in VENUES:
+        topics = (Topic("ticker", BTC), Topic("trades", BTC))
+        stage.live.take(Stalled(venue, topics, "stream_silent", "no data"))
+    gaps = [e.data for e in stage.said if e.channel == "trades"]
+    assert [(g["provider"], g["gap"], g["missing"]) for g in gaps] == [
+        (venue, True, None) for venue in VENUES
+    ]
+    await stage.clock.advance(1)
+    last = [e.data for e in stage.said if e.channel == "prices"][-1]
+    assert (last["price"], last["stale"]) == (100.0, True)
+
+
+async def test_a_price_decided_a_moment_before_a_stall_is_not_published_after_it(stage: Stage) -> None:
+    for venue in VENUES:
+        stage.live.take(stage.quote(venue, 100.0))
+    await stage.clock.advance(1)
+    stage.live.take(stage.quote("okx", 100.1))
+    assert stage.rt.pricer.point("bitcoin") is not None  # somebody asks: remembered for a while
+    stage.live.take(Stalled("kraken", (Topic("ticker", BTC),), "stream_silent", "no data"))
+    point = stage.rt.pricer.point("bitcoin")
+    assert point is not None
+    assert "kraken" not in point.providers

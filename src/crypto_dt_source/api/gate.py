@@ -113,6 +113,9 @@ def _key(access: Access, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -
             scheme, _, rest = value.decode("latin-1").partition(" ")
             if scheme.lower() == "bearer":
                 bearer = _one(bearer, rest.strip())
+            elif scheme.startswith(PREFIX):
+                # Whoever forgot the scheme shows a key all the same, and is not answered as somebody without one.
+                bearer = _one(bearer, scheme.strip())
         elif name == b"origin":
             origin = value.decode("latin-1")
     if not given and not bearer and scope["type"] == "websocket":

@@ -14,9 +14,8 @@ from .headers import secured
 from .sockets import ABORT
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together. The parser itself has no bound."""
-
-
+"""Request line and headers together, and what comes of a body without being content: trailers, extensions of chunks. The
+parser itself has no bound."""
 HEAD_S = 10.0
 """How long a client may take from its connection, or from the first byte of a request, to the end of the headers. The
 same holds for the rest of a body whose request is answered already."""
@@ -28,6 +27,18 @@ class HeadersTooLarge(TooLarge):
 
     status = 431
 
+    def __init__(self) -> None:
+        super().__init__(
+            f"The headers are larger than {MAX_HEAD_BYTES} bytes.", details={"allowed_bytes": MAX_HEAD_BYTES}
+        )
+
+
+class _Whole(list[tuple[bytes, bytes]]):
+    """The headers of a request that are complete: uvicorn adds trailers to them, which nobody reads, without an end."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        pass
+
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 with our error answers and bounds. Pass it as `http=` of its configuration. A connection beyond
@@ -35,6 +46,13 @@ class Protocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = False
+    _in_body = False
+    _arriving = 0
+    """Bytes that the parser is looking at."""
+    _idle_bytes = 0
+    """Of the body, since its last byte of content."""
+    _had_content = False
+    _head_refused = False
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -78,32 +96,61 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
+        head, self._head_bytes = self._head_bytes + self._arriving, 0
+        if head > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            # Before there is a request; the parser turns it into its own error, which ends in `send_400_response`.
+            self._head_refused = True
+            raise HeadersTooLarge
+        self._in_body = self._had_content = True
         if self._timer is not None:
             self._disarm()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope[ABORT] = self.transport.abort
         super().on_headers_complete()
+        self.headers = _Whole(self.headers)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        self._had_content = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Counts what arrives before the headers are complete; answers 431 past the bound."""
+        """Counts what arrives before the headers are complete, or without being content; answers 431 past the bound."""
+        self._arriving = len(data)
+        self._had_content = False
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_body:
+            self._idle_bytes = 0 if self._had_content else self._idle_bytes + len(data)
+            if self._idle_bytes > MAX_HEAD_BYTES:
+                self._refuse_body()
+            return
+        if not self._in_head:
             return
         # A request that came whole, as most do, needs no timer.
         self._arm()
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(
-                HeadersTooLarge(
-                    f"The headers are larger than {MAX_HEAD_BYTES} bytes.",
-                    details={"allowed_bytes": MAX_HEAD_BYTES},
-                )
-            )
+            self._refuse(HeadersTooLarge())
+
+    def _refuse_body(self) -> None:
+        if self.cycle.response_started or self.pipeline:
+            # Another answer stands in this place.
+            self.transport.close()
+        else:
+            self._refuse(HeadersTooLarge())
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls this for everything its parser cannot read."""
-        self._refuse(BadRequest("The request is not HTTP/1.1 as this server reads it."))
+        bad = BadRequest("The request is not HTTP/1.1 as this server reads it.")
+        self._refuse(HeadersTooLarge() if self._head_refused else bad)
 
     def _refuse(self, error: CdtsError) -> None:
         request_id = secrets.token_hex(8)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import msgspec
 from ..api.key_view import key_view
 from ..clock import SystemClock, parse_rfc3339, rfc3339
 from ..model.access import ApiKey
-from ..model.errors import CdtsError, InvalidParameter
+from ..model.errors import CdtsError, InvalidParameter, NotFound
 from ..security.tiers import READ
 from ..services import access
 from ..services.access import Access
-from ..settings import load
+from ..settings import Settings, load
 from ..store import AuditRow, StoreError, open_store
 from ..telemetry import configure, logger, mask
 from ..wiring_access import keys_alone
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace) -> int:
     settings = load(data_dir=Path(arguments.data_dir) if arguments.data_dir else None)
     clock = SystemClock()
+    _check_folder(settings, arguments)
     store = await open_store(settings.sql_url(), clock=clock, beside=True)
     try:
         held = await asyncio.to_thread(keys_alone, settings, store, clock)
@@ -53,6 +55,23 @@ async def _run(arguments: argparse.Namespace) -> int:
     finally:
         await store.close()
     return 0
+
+
+def _check_folder(settings: Settings, arguments: argparse.Namespace) -> None:
+    """A folder that was meant to be another is told at once: a key made there is unknown to the server. Raises
+    NotFound."""
+    database = Path(settings.sql_url().removeprefix("sqlite:///"))
+    if settings.database_url or database.exists():
+        return
+    if arguments.action != "create":
+        raise NotFound(
+            f"There is no database in {settings.data_dir}; name the folder of the server with --data-dir."
+        )
+    if not (arguments.json or arguments.quiet):
+        print(
+            f"{settings.data_dir} has no database yet: the key is for a server that will be started on it.",
+            file=sys.stderr,
+        )
 
 
 async def _change(held: Access, arguments: argparse.Namespace) -> Made:

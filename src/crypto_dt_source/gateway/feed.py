@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from ..clock import Clock
 from ..model.book import Trade
@@ -22,9 +23,12 @@ from .feed_events import Missed as Missed
 from .feed_events import Sink, Status
 from .feed_events import Stalled as Stalled
 from .feed_line import Line
+from .feed_pacing import Pacing
 from .sockets import Connector
 
 RECENT_TRADES = 512
+REFUSED_S = 3600.0
+"""A topic that was refused is asked for again after so long: it may have been refused for the moment."""
 Open = Callable[[], Awaitable[Opening]]
 
 
@@ -49,10 +53,11 @@ class Feed:
         self.clock = clock
         self.sink = sink
         self.random = random.Random(seed)  # noqa: S311 - spreads reconnects, guards nothing
+        self.pacing = Pacing(clock, self.random)
         self.refused: dict[Topic, str] = {}
+        self._refused_at: dict[Topic, float] = {}
         self.frames = self.unreadable = self.reconnects = self.gaps = 0
         self.last_data_ms: int | None = None
-        self.reason = ""
         self._lines: list[Line] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._trades: dict[Pair, OrderedDict[str, None]] = {}
@@ -62,10 +67,14 @@ class Feed:
         room = self.stream.topics_a_connection * self.stream.connections
         wanted = [t for t in dict.fromkeys(topics) if t.channel in self.stream.channels][:room]
         keep = set(wanted)
+        self._forgive()
         for line in self._lines:
             line.drop(line.wanted.keys() - keep)
         held = {topic for line in self._lines for topic in line.wanted}
         new = [topic for topic in wanted if topic not in held and topic not in self.refused]
+        for line in self._lines:
+            for topic in new:
+                line.left.pop(topic, None)
         if not new:
             self._end_idle()
         for line in self._lines:
@@ -83,14 +92,25 @@ class Feed:
         """Connections nothing is wanted of any more."""
         for line in [line for line in self._lines if not line.wanted]:
             self._lines.remove(line)
-            task = asyncio.create_task(line.stop(), name=f"ends a feed of {self.provider}")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self.behind(line.stop())
+
+    def _forgive(self) -> None:
+        now = self.clock.monotonic()
+        for topic in [topic for topic, at in self._refused_at.items() if now - at > REFUSED_S]:
+            del self._refused_at[topic], self.refused[topic]
+
+    def behind(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something to finish that nothing waits for but the end of the feed."""
+        task = asyncio.create_task(work, name=f"ends a connection to {self.provider}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """End every connection."""
         lines, self._lines = self._lines, []
-        await asyncio.gather(*(line.stop() for line in lines), *self._ending)
+        await asyncio.gather(*(line.stop() for line in lines))
+        while self._ending:
+            await asyncio.gather(*self._ending)
 
     def live(self) -> set[Topic]:
         """Topics that deliver now."""
@@ -98,8 +118,9 @@ class Feed:
 
     def status(self) -> Status:
         """How it does."""
-        states = [line.state for line in self._lines if line.wanted]
-        worst = next((s for s in ("stalled", "resting", "connecting", "live") if s in states), "idle")
+        lines = [line for line in self._lines if line.wanted]
+        states = [line.state for line in lines]
+        worst = next((s for s in ("stalled", "connecting", "live") if s in states), "idle")
         return Status(
             self.provider,
             worst,
@@ -111,13 +132,14 @@ class Feed:
             self.reconnects,
             self.gaps,
             self.last_data_ms,
-            self.reason,
+            next((line.reason for line in lines if line.reason), ""),
         )
 
     def refuse(self, topics: Iterable[Topic], reason: str) -> None:
         """Topics the venue does not have are not asked for again."""
         for topic in topics:
             self.refused[topic] = reason
+            self._refused_at[topic] = self.clock.monotonic()
         for line in self._lines:
             line.forget(topics)
 

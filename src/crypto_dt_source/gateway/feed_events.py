@@ -40,7 +40,9 @@ Sink = Callable[[FeedEvent], None]
 
 
 class Status(NamedTuple):
-    """A feed for health: `state` is idle, connecting, live, stalled or resting. Times are ms UTC."""
+    """A feed for health. `state` is that of the connection that does worst: `stalled` (it failed or brings nothing, and is
+    made again), `connecting` (the first time), `live`, or `idle` (nothing is wanted); `reason` says why one is stalled.
+    `connections` are open; `subscribed` topics deliver. Times are ms UTC."""
 
     provider: str
     state: str

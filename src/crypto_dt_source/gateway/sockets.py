@@ -12,7 +12,8 @@ from ..model.errors import BodyTooLarge, UpstreamTimeout, UpstreamUnreachable
 from .transport import USER_AGENT
 
 MAX_FRAME_BYTES = 8 * 1024 * 1024
-CONNECT_S = 8.0
+CONNECT_S = 3.5
+"""Longer than any handshake that is worth having, and short enough that a venue is back within five seconds of its network."""
 PING_S = 20.0
 """How often a WebSocket ping is sent; without an answer in half of that the connection is given up."""
 CLOSE_S = 1.0

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address
 from typing import Any, Literal, NoReturn
 
+from ..clock import rfc3339
 from ..model.access import ApiKey as ApiKey
 from ..model.errors import InvalidParameter
 from ..telemetry import mask
@@ -172,7 +173,8 @@ def _scopes(scopes: Iterable[str]) -> frozenset[str]:
 
 def _expiry(expires_ms: int | None, now_ms: int) -> int | None:
     if expires_ms is not None and not now_ms < expires_ms <= LATEST_MS:
-        _refuse("expires", expires_ms, "a time ahead, up to the year 9999")
+        got = rfc3339(expires_ms) if 0 <= expires_ms <= LATEST_MS else expires_ms
+        _refuse("expires", got, "a time ahead, up to the year 9999")
     return expires_ms
 
 

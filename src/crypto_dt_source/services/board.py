@@ -14,6 +14,7 @@ from ..providers.resolver import Resolver
 
 FORGET_MS = 3_600_000
 """A quote nobody has renewed for this long leaves the board; it was out of every price long before."""
+FORGET_EVERY_MS = 10_000
 CRYPTO_QUOTES = frozenset({"BTC", "ETH", "BNB"})
 """Coins whose own consensus is good enough to convert with."""
 TRACKED_UNKNOWN = 5000
@@ -50,6 +51,7 @@ class Board:
     """(provider, symbol) of quotes that came last by a stream, with the asset they are of."""
     version: int = 0
     _seen: set[str] = field(default_factory=set)
+    _forgot_ms: int = 0
 
     def update(self, provider: str, quotes: Iterable[Quote]) -> int:
         """Take in one provider's quotes; gives how many were kept. Quotes in a currency that no rate can be measured
@@ -206,9 +208,11 @@ class Board:
             del self.quotes[asset_id]
 
     def _forget(self, now_ms: int) -> None:
-        """Drop what nobody has renewed for an hour; looked for once in 64 updates."""
-        if self.version % 64:
+        """Drop what nobody has renewed for an hour; looked for once in 64 updates, and where streams bring thousands a
+        second no more often than every ten seconds: it walks over everything."""
+        if self.version % 64 or now_ms - self._forgot_ms < FORGET_EVERY_MS:
             return
+        self._forgot_ms = now_ms
         for place in (self.quotes, self.unproven):
             for asset_id in list(place):
                 by_source = place[asset_id]

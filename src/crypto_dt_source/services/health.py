@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..clock import rfc3339
+from ..gateway.feed_events import Status
 from ..model.errors import NoDataYet
 from ..store import StoreError
 from ..store.repos import integrity
@@ -27,6 +28,7 @@ async def report(rt: Runtime) -> dict[str, Any]:
         "cache": _component("ok", entries=len(rt.cache), hits=rt.cache.hits, misses=rt.cache.misses),
         "scheduler": _scheduler(rt),
         "limiter": await _limiter(rt),
+        "streams": _streams(rt),
     }
     states = {c["status"] for c in components.values()}
     overall = (
@@ -132,6 +134,33 @@ async def _limiter(rt: Runtime) -> dict[str, Any]:
     if not alive:
         return _component("degraded", "Redis does not answer; requests pass uncounted", **facts)
     return _component("ok", **facts)
+
+
+def stream_row(status: Status) -> dict[str, Any]:
+    """A venue's stream on the wire."""
+    last = status.last_data_ms
+    return {
+        "state": status.state,
+        "connections": status.connections,
+        "wanted": status.wanted,
+        "subscribed": status.subscribed,
+        "last_data": None if last is None else rfc3339(last),
+        "reconnects": status.reconnects,
+        "gaps": status.gaps,
+        "reason": status.reason or None,
+    }
+
+
+def _streams(rt: Runtime) -> dict[str, Any]:
+    """The venues' streams. One that stalls degrades nothing but its own freshness: its venue is polled meanwhile."""
+    if rt.feeds is None:
+        return _component("ok", "no stream is read", venues={})
+    venues = {status.provider: status for status in sorted(rt.feeds.status())}
+    rows = {provider: stream_row(status) for provider, status in venues.items()}
+    stalled = [provider for provider, status in venues.items() if status.state == "stalled"]
+    if stalled:
+        return _component("degraded", f"no data now, polled instead: {', '.join(stalled)}", venues=rows)
+    return _component("ok", venues=rows)
 
 
 def ready(rt: Runtime) -> int:

@@ -109,7 +109,11 @@ class LiveMarket:
         self.stalled[event.provider] = event.reason
         pairs = {topic.pair for topic in event.topics}
         for asset in self._board.suspend(event.provider, pairs):
+            self._pricer.forget(asset)
             self._moved(asset)
+        for topic in event.topics:
+            # What is traded until the stream is back is not seen.
+            self._missed(Missed(event.provider, topic, None))
         self.candles.stalled(event.provider, pairs)
 
     def _missed(self, event: Missed) -> None:
@@ -172,13 +176,13 @@ class LiveMarket:
             _, asset = heapq.heappop(self._due)
             self._waiting.discard(asset)
             self.publish(asset)
-            if not len(self._due) % 16:
-                # Others get their turn while a burst of assets is published.
-                await self._clock.sleep(0)
+            # What was published goes out, and frames come in, before the next one: assets are often due together.
+            await self._clock.sleep(0)
 
     def publish(self, asset_id: str) -> None:
         """Decide the price of an asset and publish it where it is another one, or was not told for a while."""
-        point = self._pricer.point(asset_id, BASE)
+        # Not one that a request had computed a moment ago: it would be published as a price that did not move.
+        point = self._pricer.newest(asset_id, BASE)
         asset = self._resolver.by_id(asset_id)
         if point is None or asset is None:
             return
@@ -221,9 +225,9 @@ def price_row(ticker: str, name: str | None, point: PricePoint) -> dict[str, Any
 
 
 def _same(one: PricePoint, other: PricePoint) -> bool:
-    return (one.price, one.status, one.sources, one.stale) == (
+    return (one.price, one.status, one.providers, one.stale) == (
         other.price,
         other.status,
-        other.sources,
+        other.providers,
         other.stale,
     )

@@ -13,7 +13,7 @@ from ..gateway.sockets import Connector
 from ..model.ask import CandlesAsk
 from ..model.asset import Asset
 from ..model.candle import MINUTE_MS, Candle
-from ..model.errors import CdtsError
+from ..model.errors import CdtsError, UpstreamError
 from ..model.quote import Pair
 from ..providers import catalog
 from ..providers.catalog import Entry
@@ -23,6 +23,7 @@ from ..store.repos import candles as candle_repo
 from ..stream import Event, Hub
 from ..telemetry import logger
 from . import collect, persist
+from .board import CRYPTO_QUOTES
 from .live import LiveMarket, symbol_of
 from .live_candles import Series, closed_candle
 from .live_channels import ChannelTeller
@@ -31,12 +32,21 @@ from .runtime import Runtime
 log = logger("live")
 LOOK_S = 1.0
 """How often it is looked whether other assets are listened to."""
+LISTED_S = 3.0
+"""How long a look waits for a venue's list of pairs."""
 LINGER_S = 60.0
 """An asset nobody listens to any more is streamed for so long still."""
 MOST_ASKED = 500
 """Assets beyond the top that are streamed at a time."""
+CLEARLY = 1.5
+"""How many times the volume of the pair that is streamed another one must have to take its place."""
 CANDLE_WAIT_S = 2.0
 """How long after a minute's end the venue is asked for its own candle of it."""
+TOKEN_S = 2.0
+"""How long an address of a stream is waited for, where the venue's API gives it."""
+TOKEN_KEPT_S = 12 * 3600.0
+"""An address that was given is good for 24 h (https://www.kucoin.com/docs-new/websocket-api/base-info/introduction); it is
+used again for half of that when no other can be had."""
 BY_SYMBOL = ("prices", "trades", "candles")
 
 
@@ -59,6 +69,7 @@ class LiveFeeds:
         self._connector = connector
         self._top = top
         self._asked: dict[str, float] = {}
+        self._pairs: dict[tuple[str, str], Pair] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.feeds: dict[str, Feed] = {}
         state = rt.sessions.state
@@ -102,15 +113,25 @@ class LiveFeeds:
 
     async def _follow(self) -> None:
         """Keep what is subscribed in step with who listens."""
-        clock = self._rt.clock
         while True:
             assets = self._wanted()
-            for provider, feed in self.feeds.items():
-                try:
-                    feed.want(await self._topics(provider, assets, feed.stream))
-                except CdtsError as error:
-                    log.debug("a venue's pairs are not known", provider=provider, reason=error.message)
-            await clock.sleep(LOOK_S)
+            # Together: a venue whose list of pairs takes long keeps no other waiting for its first quote.
+            await asyncio.gather(*(self._want(provider, assets) for provider in self.feeds))
+            await self._rt.clock.sleep(LOOK_S)
+
+    async def _want(self, provider: str, assets: Sequence[Asset]) -> None:
+        feed = self.feeds[provider]
+        listing = asyncio.ensure_future(self._topics(provider, assets, feed.stream))
+        # One that takes longer is taken up at the next look: the list is kept.
+        done, _ = await asyncio.wait({listing}, timeout=LISTED_S)
+        if not done:
+            listing.cancel()
+            await asyncio.wait({listing})
+            return
+        try:
+            feed.want(listing.result())
+        except CdtsError as error:
+            log.debug("a venue's pairs are not known", provider=provider, reason=error.message)
 
     def _wanted(self) -> list[Asset]:
         """The largest assets, then those that are or were just listened to."""
@@ -128,16 +149,15 @@ class LiveFeeds:
         return list(found.values())
 
     async def _topics(self, provider: str, assets: Sequence[Asset], stream: Stream) -> list[Topic]:
-        """Tickers of every asset the venue lists, in its usual quote currency; trades of those somebody sees the trades or
-        candles of, and of the largest ten."""
+        """Tickers of every asset the venue lists, of the pair that counts in its price; trades of those somebody sees the
+        trades or candles of, and of the largest ten."""
         listed = await collect.instruments(self._rt, provider)
         pairs = {Pair(i.base, i.quote) for i in listed if i.active}
-        quotes = self._rt.entries[provider].quotes_in
         shown = self._hub.wanted("trades") | self._hub.wanted("candles")
         tickers: list[Topic] = []
         trades: list[Topic] = []
         for place, asset in enumerate(assets):
-            pair = next((Pair(asset.ticker, q) for q in quotes if Pair(asset.ticker, q) in pairs), None)
+            pair = self._pair(provider, asset, pairs)
             if pair is None:
                 continue
             if "ticker" in stream.channels:
@@ -145,6 +165,28 @@ class LiveFeeds:
             if symbol_of(self._rt.resolver, asset) in shown or place < 10 or "ticker" not in stream.channels:
                 trades.append(Topic("trades", pair))
         return tickers + trades
+
+    def _pair(self, provider: str, asset: Asset, listed: set[Pair]) -> Pair | None:
+        """The pair of an asset to stream: the one whose quote counts for the venue in the consensus, its most liquid
+        against money; before the first poll the one in its usual quote currency. A choice stays until another pair is
+        clearly more liquid."""
+        held = {
+            Pair(h.base, h.quote.currency): (h.quote.currency not in CRYPTO_QUOTES, h.quote.volume or 0.0)
+            for h in self._rt.board.pairs(provider, asset.id)
+        }
+        known = {pair: standing for pair, standing in held.items() if pair in listed}
+        before = self._pairs.get((provider, asset.id))
+        if before in listed and before not in known:
+            # Its stream stalled, so that it is off the board: it is wanted back.
+            return before
+        if known:
+            best = max(known, key=lambda pair: (known[pair], pair))
+            if before in known and known[before][0] == known[best][0]:
+                best = best if known[best][1] > CLEARLY * known[before][1] else before
+            self._pairs[provider, asset.id] = best
+            return best
+        usual = (Pair(asset.ticker, quote) for quote in self._rt.entries[provider].quotes_in)
+        return next((pair for pair in usual if pair in listed), None)
 
     async def _close_candles(self) -> None:
         """Put the venue's own candle in the place of the one that was built, and publish it."""
@@ -193,11 +235,21 @@ def _opening(rt: Runtime, entry: Entry, stream: Stream, url: str) -> Callable[[]
     async def fixed() -> Opening:
         return Opening(url)
 
+    held: list[tuple[float, Opening]] = []
+
     async def told() -> Opening:
         assert stream.token is not None  # noqa: S101 - chosen below
         request, read = stream.token
-        reply = await rt.gateway.source(entry.id).plain(request)
-        opening = read(reply)
+        now = rt.clock.monotonic()
+        try:
+            source = rt.gateway.source(entry.id)
+            opening = read(await source.plain(request, patience_s=TOKEN_S / 2, timeout_s=TOKEN_S))
+            held[:] = [(now, opening)]
+        except UpstreamError:
+            # The API may be resting while the stream is back: an address that was given not long ago still opens it.
+            if not held or now - held[0][0] > TOKEN_KEPT_S:
+                raise
+            opening = held[0][1]
         # Where the operator points the stream elsewhere, the token still comes from the REST address.
         return opening._replace(url=f"{url}?{opening.url.partition('?')[2]}") if url else opening
 

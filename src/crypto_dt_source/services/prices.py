@@ -143,17 +143,29 @@ class Pricer:
     def point(self, asset_id: str, vs: str = "USD") -> PricePoint | None:
         """The price as served: fresh, or the last known one marked stale; None when nothing was ever known, or only
         something older than the hard age."""
-        memo = self._remembered(asset_id, vs)
+        return self._served(self._remembered(asset_id, vs), asset_id, vs)
+
+    def newest(self, asset_id: str, vs: str = "USD") -> PricePoint | None:
+        """The same with every quote that came until now, for a caller that bounds by itself how often it asks."""
+        return self._served(self._remembered(asset_id, vs, 0), asset_id, vs)
+
+    def _served(self, memo: _Memo, asset_id: str, vs: str) -> PricePoint | None:
         return memo.point if memo.point is not None else self._known(asset_id, vs)
 
-    def _remembered(self, asset_id: str, vs: str) -> _Memo:
+    def forget(self, asset_id: str) -> None:
+        """Decide the price of an asset anew when it is next asked for, however recently that was done: a quote behind it
+        counts no more."""
+        for key in [key for key in self._memo if key[0] == asset_id]:
+            del self._memo[key]
+
+    def _remembered(self, asset_id: str, vs: str, recompute_ms: int = RECOMPUTE_MS) -> _Memo:
         now = self.clock.now_ms()
         touched = self.board.touched.get(asset_id, 0)
         memo = self._memo.get((asset_id, vs))
         if memo is not None:
             age = now - memo.at_ms
             # An asset without a price is looked at again as soon as anything came.
-            quiet = RECOMPUTE_MS if memo.point is not None else 0
+            quiet = recompute_ms if memo.point is not None else 0
             if 0 <= age < quiet or (memo.touched == touched and 0 <= age < RATES_MS):
                 return memo
         memo = self._compute(asset_id, vs, now, touched)
@@ -253,8 +265,10 @@ class Pricer:
             found = self._converted(asset_id, vs)
         if found is None or now - found.as_of_ms > self.max_stale_s * 1000:
             return None
-        # What was restored at start is stale whatever its age: no upstream has confirmed it since.
-        return found._replace(stale=found.stale or now - found.as_of_ms > self.ttl_s * 1000)
+        # What was restored at start is stale whatever its age, and so is what no quote on the board stands behind any more:
+        # no upstream confirms it.
+        unconfirmed = found.stale or asset_id not in self.board.quotes
+        return found._replace(stale=unconfirmed or now - found.as_of_ms > self.ttl_s * 1000)
 
     def _converted(self, asset_id: str, vs: str) -> PricePoint | None:
         """The last dollar price through the last rate: as old as the older of the two."""

@@ -30,7 +30,7 @@ from ..model.ask import (
 from ..model.errors import NotFound
 from ..model.quote import Pair
 from ..providers.catalog import Entry
-from . import identity
+from . import health, identity
 from .runtime import Runtime
 
 
@@ -80,10 +80,17 @@ def view(rt: Runtime, entry: Entry) -> dict[str, Any]:
         "last_failure": None,
         "last_failure_code": None,
         "budget": [],
+        "stream": _stream(rt, entry.id),
     }
     if source is not None:
         found.update(_measured(source))
     return found
+
+
+def _stream(rt: Runtime, provider: str) -> dict[str, Any] | None:
+    """Its stream as health shows it; None where none is read."""
+    feed = rt.feeds.feeds.get(provider) if rt.feeds is not None else None
+    return None if feed is None else health.stream_row(feed.status())
 
 
 def _measured(source: Source) -> Mapping[str, Any]:

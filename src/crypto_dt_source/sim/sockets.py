@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..clock import Clock
 from ..model.ask import Capability
@@ -13,6 +13,7 @@ from ..model.quote import Pair
 from ..providers.catalog import Entry
 from ..providers.streaming import Topic
 from .faults import Faults
+from .noise import key_of
 from .streaming import Frame, SimSession, SimStream
 from .venue import HONEST, Sight, VenueView
 
@@ -46,6 +47,10 @@ class Sockets:
         self.open: dict[str, int] = {}
         """Connections by provider."""
         self.frames = 0
+        self.jumps: dict[tuple[str, Topic], int] = {}
+        """How often a client saw the number of a topic's records jump, by provider: on one connection, from a record that
+        reached it to a later one that is not the next. Of a venue that numbers its connections, under the topic of the
+        record that showed it."""
 
     async def serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One connection from handshake to end."""
@@ -69,6 +74,13 @@ class Sockets:
         return self._faults.strike(provider, (Capability.QUOTES,), self._clock.now_ms()).sight
 
 
+class _Record(NamedTuple):
+    topic: Topic
+    counted: Topic | None
+    number: int
+    frame: Frame
+
+
 class _Connection:
     def __init__(
         self, sockets: Sockets, entry: Entry, stream: SimStream, receive: Receive, send: Send
@@ -81,8 +93,14 @@ class _Connection:
         self._clock = sockets._clock
         self._session: SimSession = stream.session(self._lists)
         self._numbers: dict[Topic | None, int] = {}
+        # Ids of a venue's trades go on over connections: they rise with time, one a turn.
+        turn = sockets._clock.now_ms() // max(1, int(sockets.every_s * 1000))
+        self._first = 0 if stream.numbers_connection else turn
         self._told: dict[Topic, int] = {}
-        self._held: Frame | None = None
+        self._held: _Record | None = None
+        self._reached: dict[Topic | None, int] = {}
+        # Venues do not tick in step.
+        self._phase_ms = key_of("phase", entry.id) % 1000
 
     def _lists(self, pair: Pair) -> bool:
         return self._sockets._view(self._entry.id, HONEST).lists(pair)
@@ -135,7 +153,7 @@ class _Connection:
             view = self._sockets._view(self._entry.id, sight)
             every_ms = int(self._sockets.every_s * 1000)
             for place, topic in enumerate(sorted(self._session.topics)):
-                turn = (now + place * 97) // every_ms
+                turn = (now + self._phase_ms + place * 97) // every_ms
                 if self._told.get(topic) == turn or not view.lists(topic.pair):
                     continue
                 self._told[topic] = turn
@@ -143,7 +161,7 @@ class _Connection:
 
     async def _record(self, view: VenueView, topic: Topic, now_ms: int) -> None:
         counted = None if self._stream.numbers_connection else topic
-        number = self._numbers[counted] = self._numbers.get(counted, 0) + 1
+        number = self._numbers[counted] = self._numbers.get(counted, self._first) + 1
         struck = self._sockets._faults.strike_stream(self._entry.id, self._clock.now_ms())
         if "ws_stuck" in struck or "ws_gap" in struck:
             return
@@ -152,20 +170,33 @@ class _Connection:
         else:
             trade = view.trades(topic.pair, 1, now_ms)[-1]
             frame = self._session.trade(topic.pair, trade, now_ms, number)
+        record = _Record(topic, counted, number, frame)
         if "ws_reorder" in struck and self._held is None:
-            self._held = frame
+            self._held = record
             return
-        await self._say(frame)
+        await self._deliver(record)
         if "ws_duplicate" in struck:
             await self._say(frame)
         if self._held is not None:
             held, self._held = self._held, None
-            await self._say(held)
+            await self._deliver(held)
 
-    async def _say(self, frame: Frame) -> None:
+    async def _deliver(self, record: _Record) -> None:
+        """Say a record, and count the jump that a client sees by it."""
+        topic, counted, number, frame = record
+        if not await self._say(frame):
+            return
+        last = self._reached.get(counted, number)
+        if number > last + 1:
+            key = (self._entry.id, topic)
+            self._sockets.jumps[key] = self._sockets.jumps.get(key, 0) + 1
+        self._reached[counted] = max(last, number)
+
+    async def _say(self, frame: Frame) -> bool:
+        """Whether the frame went out as it is."""
         struck = self._sockets._faults.strike_stream(self._entry.id, self._clock.now_ms())
         if "ws_silent" in struck or self._sockets._faults.host_down(self._entry.id, self._clock.now_ms()):
-            return
+            return False
         if "ws_slow" in struck:
             await self._clock.sleep(struck["ws_slow"].params["ms"] / 1000)
         if "ws_garbage" in struck:
@@ -173,6 +204,7 @@ class _Connection:
         self._sockets.frames += 1
         kind = "text" if isinstance(frame, str) else "bytes"
         await self._send({"type": "websocket.send", kind: frame})
+        return "ws_garbage" not in struck
 
     async def _end(self, code: int) -> None:
         await self._send({"type": "websocket.close", "code": 1001 if code == NO_CODE else code})

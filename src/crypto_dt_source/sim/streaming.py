@@ -17,8 +17,8 @@ Frame = str | bytes
 class SimSession(Protocol):
     """One client's connection as the venue sees it. `topics` is what the client is subscribed to now.
 
-    `number` of a frame's record counts the records of its topic from 1, or of the connection where the venue numbers those;
-    the server leaves one out for a gap, and sends one twice for a duplicate.
+    `number` of a frame's record counts the records of its topic on and on, or those of the connection from 1 where the venue
+    numbers those; the server leaves one out for a gap, and sends one twice for a duplicate.
     """
 
     topics: set[Topic]

@@ -12,6 +12,7 @@ from ...security.tiers import Caller
 from ...services import asking, history, tier_caps
 from ...services.asking import Priced
 from ...services.prices import METHOD
+from ...telemetry import mask
 from ..access import Who
 from ..deps import Days, Interval, Rt, Symbol, Vs
 from ..errors import responses
@@ -87,7 +88,7 @@ async def prices(
     answer = await asking.prices_named(rt, symbols, _currency(rt, vs), caller.tier.symbols)
     errors = [
         {
-            "symbol": text,
+            "symbol": mask(text),
             "code": error.code,
             "error": error.message,
             "did_you_mean": error.details.get("did_you_mean"),
@@ -109,7 +110,7 @@ def _beyond(rt: Rt, caller: Caller, text: str) -> dict[str, Any]:
     else:
         advice = f"the {more.name} tier gives {min(more.symbols or asking.MAX_SYMBOLS, asking.MAX_SYMBOLS)}"
     return {
-        "symbol": text,
+        "symbol": mask(text),
         "code": "tier_limit",
         "error": f"The {tier.name} tier gives {tier.symbols} symbols a call; {advice}.",
         "did_you_mean": None,

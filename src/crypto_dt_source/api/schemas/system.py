@@ -11,6 +11,22 @@ from .common import ListMeta, Meta
 State = Literal["up", "degraded", "down", "idle", "no_key", "off", "gone"]
 
 
+class StreamState(BaseModel):
+    """A venue's WebSocket stream as it is now. Counts are since start."""
+
+    state: Literal["idle", "connecting", "live", "stalled"] = Field(
+        description="That of the connection that does worst. `idle`: nothing is wanted. `connecting`: for the first time. "
+        "`stalled`: failed or without data, and made again; what it brought counts in no price."
+    )
+    connections: int = Field(description="Open now.")
+    wanted: int = Field(description="Topics (a channel of a pair) that are wanted.")
+    subscribed: int = Field(description="Of these, topics of connections that deliver.")
+    last_data: str | None = Field(description="When the newest record came.")
+    reconnects: int
+    gaps: int = Field(description="Jumps of the venue's sequences.")
+    reason: str | None = Field(description="Why it is stalled.")
+
+
 class BudgetLine(BaseModel):
     """One published limit of an upstream and what is used of it."""
 
@@ -51,6 +67,7 @@ class Provider(BaseModel):
     last_failure: str | None
     last_failure_code: str | None
     budget: list[BudgetLine]
+    stream: StreamState | None = Field(description="Null where no stream of it is read.")
 
 
 class ProviderList(BaseModel):
@@ -191,6 +208,10 @@ class LimiterHealth(Component):
     unchecked: int = Field(description="Requests that passed uncounted meanwhile.")
 
 
+class StreamsHealth(Component):
+    venues: dict[str, StreamState] = Field(description="By provider; empty where no stream is read.")
+
+
 class Components(BaseModel):
     database: DatabaseHealth
     providers: ProvidersHealth
@@ -198,6 +219,7 @@ class Components(BaseModel):
     cache: CacheHealth
     scheduler: SchedulerHealth
     limiter: LimiterHealth
+    streams: StreamsHealth
 
 
 class Metrics(BaseModel):

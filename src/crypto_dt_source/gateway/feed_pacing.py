@@ -1,0 +1,62 @@
+"""When a feed may try to connect: one connection after the other, with rests that grow while it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..clock import Clock
+from ..model.errors import UpstreamError
+
+FIRST_REST_S, LONGEST_REST_S = 0.25, 3.3
+"""From one attempt to the next, doubling: a venue that comes back is noticed within five seconds, and one that is down is
+asked less than 20 times a minute, which is what the strictest of them allows (Bitfinex,
+https://docs.bitfinex.com/docs/ws-general)."""
+JITTER = (0.85, 1.1)
+STEADY_S = 30.0
+"""After a connection that lived for so long the rests begin with the first."""
+
+
+class Pacing:
+    """Shared by all connections of one venue: its limits count them together."""
+
+    def __init__(self, clock: Clock, draw: random.Random) -> None:
+        self._clock = clock
+        self._random = draw
+        self._door = asyncio.Lock()
+        self._rest_s = FIRST_REST_S
+        self._free_at = self._begun = clock.monotonic()
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """Wait for the turn; nobody else connects inside. An UpstreamError inside is an attempt that failed."""
+        async with self._door:
+            while (wait := self._free_at - self._clock.monotonic()) > 0:
+                await self._clock.sleep(wait)
+            self._begun = self._clock.monotonic()
+            try:
+                yield
+            except UpstreamError:
+                self._rest()
+                raise
+
+    def ended(self, opened: float) -> None:
+        """A connection ended that had been opened at that time on the monotonic clock."""
+        now = self._clock.monotonic()
+        if now - opened > STEADY_S:
+            self._rest_s = FIRST_REST_S
+        # Others that end with it are one failure.
+        if self._free_at <= now:
+            self._rest()
+
+    def _rest(self) -> None:
+        now, spread = self._clock.monotonic(), self._random.uniform(*JITTER)
+        # What an attempt took counts as rest: one that hung was slow enough.
+        self._free_at = now + max(FIRST_REST_S * spread, self._rest_s * spread - (now - self._begun))
+        self._rest_s = min(LONGEST_REST_S, self._rest_s * 2)
+
+    def crashed(self) -> None:
+        """A bug: not before the longest rest."""
+        self._free_at = self._clock.monotonic() + LONGEST_REST_S
