@@ -41,6 +41,8 @@ arch: $(STAMP)  ## layer contracts
 bench: $(STAMP)  ## every benchmark; each prints a ratio to a reference measured in the same run
 	@test -x $(VENV)/bench/bin/python || $(BIN)/python -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c bench/constraints.txt -e '.[bench]'
+	-@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c bench/constraints.txt -e '.[cryptofeed]' \
+		|| echo "cryptofeed needs a C compiler and could not be built: what is compared with it is left out"
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP)  ## regenerate docs/reference from the code

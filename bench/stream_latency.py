@@ -16,9 +16,8 @@ behind it: an update shows a frame when its `as_of` is not before the frame's ti
     beyond   = delay - interval
 
 and the claims are on `beyond`: p50 at most 5 ms, p99 at most 25 ms. A service that reads its sockets late by L shows it: a
-frame then waits 250 ms + L, of which the rule explains 250. Prices rise a little with each round of frames, so that each update differs from
-the one before: a price that does not move is not published. Frames of before the first update and after the last do not
-count, nor do assets whose price stands still whatever the venues say (how many were counted is printed).
+frame then waits 250 ms + L, of which the rule explains 250. Prices rise a little with each round of frames. Frames of before
+the first update and after the last do not count (how many were counted is printed).
 """
 
 from __future__ import annotations

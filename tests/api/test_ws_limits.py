@@ -127,3 +127,21 @@ async def test_what_an_operator_sees_and_says(tmp_path: Path) -> None:
             session.post(server.http + "/api/broadcast", json={"message": "x"}) as reply,
         ):
             assert reply.status == 401
+
+
+async def test_an_expired_token_ends_its_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with live(tmp_path) as server:
+        keyring = server.rt.access.keyring
+        secret, _ = await access.create(server.rt.access, "long", tier="pro")
+        monkeypatch.setattr(keyring.tokens, "_lifetime_s", 5)
+        token, _ = keyring.tokens.issue(keyring.of_secret(secret))
+        async with (
+            server.connected(f"/ws/market?token={token}") as by_token,
+            server.connected("/ws/market", **{"X-API-Key": secret}) as by_key,
+        ):
+            await until(by_token, "welcome")
+            await until(by_key, "welcome")
+            await server.clock.advance(6)
+            code, seen = await closed(by_token)
+            assert (code, seen[-1]["code"]) == (4401, "unauthenticated")
+            await ask(by_key, {"action": "ping"}, "pong")

@@ -126,7 +126,7 @@ async def test_a_venue_that_is_down_is_asked_within_five_seconds_again_and_not_h
     rig.feed.want([topic(BTC)])
     await rig.clock.advance(120)
     waits = [b - a for a, b in zip(rig.attempts, rig.attempts[1:], strict=False)]
-    assert max(waits) <= LONGEST_REST_S * JITTER[1] < 4
+    assert max(waits) <= LONGEST_REST_S * JITTER[1] < 4.6
     assert len(rig.attempts) < 60
     assert rig.of(Stalled) == []
 
@@ -303,7 +303,8 @@ async def test_all_connections_of_a_venue_share_its_pace(rig: Rig) -> None:
     await rig.clock.advance(600)
     assert len(rig.feed._lines) == 2
     busiest = max(sum(1 for at in rig.attempts if start <= at < start + 60) for start in range(60, 540))
-    assert 15 <= busiest <= 20
+    assert 12 <= busiest <= 20
+    assert 120 <= len(rig.attempts) <= 150
 
 
 async def test_a_dead_socket_is_not_waited_for(rig: Rig) -> None:

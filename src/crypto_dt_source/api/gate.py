@@ -79,10 +79,10 @@ class Gate:
             return Admission(_anonymous(access, address), [], None)
         refusal: CdtsError | None = None
         try:
-            key, by_token = _key(access, scope, headers)
+            key, ends_ms = _key(access, scope, headers)
         except (Unauthenticated, Forbidden) as error:
-            key, by_token, refusal = None, False, error
-        caller = _anonymous(access, address) if key is None else _caller(access, key, address, by_token)
+            key, ends_ms, refusal = None, None, error
+        caller = _anonymous(access, address) if key is None else _caller(access, key, address, ends_ms)
         verdict = await access.limiter.take(caller.bucket, caller.tier)
         fields = verdict.fields()
         if not verdict.allowed:
@@ -101,8 +101,10 @@ def _address(scope: Scope, headers: Sequence[tuple[bytes, bytes]], hops: int) ->
     return client_address(peer, forwarded, hops)
 
 
-def _key(access: Access, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> tuple[ApiKey | None, bool]:
-    """The key the request came with, and whether by a token; None where it came with none. X-API-Key counts first: what a
+def _key(
+    access: Access, scope: Scope, headers: Sequence[tuple[bytes, bytes]]
+) -> tuple[ApiKey | None, int | None]:
+    """The key the request came with, and when the token ends that it came by; None where it came with none. X-API-Key counts first: what a
     proxy in front is shown as a bearer is not always ours. Raises Unauthenticated, and Forbidden for a page of an
     origin the key is not for."""
     given = bearer = origin = ""
@@ -121,13 +123,11 @@ def _key(access: Access, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -
     if not given and not bearer and scope["type"] == "websocket":
         bearer = _query_token(scope["query_string"])
     if not given and not bearer:
-        return None, False
+        return None, None
     keyring = access.keyring
-    # Many clients can only send a bearer: a key in its place is a key.
-    by_token = not given and not _looks_like_key(bearer)
-    key = keyring.of_token(bearer) if by_token else keyring.of_secret(given or bearer)
+    key, ends_ms = (keyring.of_secret(given), None) if given else keyring.of_bearer(bearer)
     check_origin(key, origin)
-    return key, by_token
+    return key, ends_ms
 
 
 def check_origin(key: ApiKey, origin: str) -> None:
@@ -146,10 +146,6 @@ def _one(before: str, text: str) -> str:
     return text or before
 
 
-def _looks_like_key(text: str) -> bool:
-    return text.startswith(PREFIX) or text.count(".") != 2
-
-
 def _query_token(query: bytes) -> str:
     """A browser cannot send headers with a handshake."""
     for part in query.split(b"&"):
@@ -163,8 +159,8 @@ def _anonymous(access: Access, address: str) -> Caller:
     return Caller(access.tiers[FREE], frozenset({READ}), None, bucket_of(address), address)
 
 
-def _caller(access: Access, key: ApiKey, address: str, by_token: bool) -> Caller:
-    return Caller(access.tiers[key.tier], key.scopes, key.id, f"key:{key.id}", address, by_token)
+def _caller(access: Access, key: ApiKey, address: str, ends_ms: int | None) -> Caller:
+    return Caller(access.tiers[key.tier], key.scopes, key.id, f"key:{key.id}", address, ends_ms)
 
 
 def _owner(access: Access) -> Caller:

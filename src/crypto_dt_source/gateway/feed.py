@@ -67,6 +67,8 @@ class Feed:
         room = self.stream.topics_a_connection * self.stream.connections
         wanted = [t for t in dict.fromkeys(topics) if t.channel in self.stream.channels][:room]
         keep = set(wanted)
+        for pair in self._trades.keys() - {topic.pair for topic in wanted}:
+            del self._trades[pair]
         self._forgive()
         for line in self._lines:
             line.drop(line.wanted.keys() - keep)

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from ..clock import Clock
 from ..model.errors import UpstreamError
 
-FIRST_REST_S, LONGEST_REST_S = 0.25, 3.3
+FIRST_REST_S, LONGEST_REST_S = 0.25, 4.35
 """From one attempt to the next, doubling: a venue that comes back is noticed within five seconds, and one that is down is
-asked less than 20 times a minute, which is what the strictest of them allows (Bitfinex,
-https://docs.bitfinex.com/docs/ws-general)."""
-JITTER = (0.85, 1.1)
+asked no more than the strictest of them allow: 20 times a minute (Bitfinex, https://docs.bitfinex.com/docs/ws-general) and
+150 times in ten (Kraken, https://docs.kraken.com/api/docs/guides/spot-ws-intro)."""
+JITTER = (0.97, 1.05)
 STEADY_S = 30.0
 """After a connection that lived for so long the rests begin with the first."""
 

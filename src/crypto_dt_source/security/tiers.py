@@ -56,15 +56,15 @@ def parse_rate(text: str) -> Rate | None:
 
 class Caller(NamedTuple):
     """Who a request is from. `key` is the id of an API key, None for somebody without one; `bucket` is what the requests
-    are counted by: the key, else the network address behind the trusted proxies. `by_token`: the key was not shown, but a
-    token of it."""
+    are counted by: the key, else the network address behind the trusted proxies. `token_ends_ms`: where the key was not
+    shown but a token of it, when that ends."""
 
     tier: Tier
     scopes: frozenset[str]
     key: str | None
     bucket: str
     address: str
-    by_token: bool = False
+    token_ends_ms: int | None = None
 
     @property
     def admin(self) -> bool:

@@ -130,6 +130,7 @@ async def _limiter(rt: Runtime) -> dict[str, Any]:
         "kind": limiter.kind,
         "failures": limiter.failures,
         "unchecked": limiter.unchecked,
+        "refused": dict(sorted(rt.access.refused.items())),
     }
     if not alive:
         return _component("degraded", "Redis does not answer; requests pass uncounted", **facts)

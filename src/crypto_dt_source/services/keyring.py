@@ -129,23 +129,35 @@ class Keyring:
     def of_token(self, token: str) -> ApiKey:
         """The key a token was issued for, as it is now: its tier and scopes count, not those of the token. Raises
         Unauthenticated for a token that is not valid, and for one whose key ended."""
-        key = self._by_id.get(self._subject(token))
+        return self._of_token(token)[0]
+
+    def of_bearer(self, text: str) -> tuple[ApiKey, int | None]:
+        """The key that `text` is or is a token of, and when that token ends, ms; None for a key. Many clients can only
+        send a bearer: a key in its place is a key. Raises Unauthenticated."""
+        if text.startswith(PREFIX) or text.count(".") != 2:
+            return self.of_secret(text), None
+        return self._of_token(text)
+
+    def _of_token(self, token: str) -> tuple[ApiKey, int]:
+        subject, ends_ms = self._subject(token)
+        key = self._by_id.get(subject)
         if key is None:
             raise Unauthenticated(_UNKNOWN)
-        return self._usable(key)
+        return self._usable(key), ends_ms
 
-    def _subject(self, token: str) -> str:
+    def _subject(self, token: str) -> tuple[str, int]:
         if len(token) > MAX_LENGTH:
-            return self.tokens.read(token).sub
+            claims = self.tokens.read(token)
+            return claims.sub, claims.expires_ms
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         known = self._verified.get(digest)
         if known is not None and self._clock.now_ms() < known[1]:
-            return known[0]
+            return known
         claims = self.tokens.read(token)
         self._verified[digest] = claims.sub, claims.expires_ms
         while len(self._verified) > TOKENS_KEPT:
             self._verified.popitem(last=False)
-        return claims.sub
+        return claims.sub, claims.expires_ms
 
     def _usable(self, key: ApiKey) -> ApiKey:
         now = self._clock.now_ms()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +29,10 @@ from .prices import PricePoint, Pricer
 log = logger("live")
 PUBLISH_S = 0.25
 """Shortest time between two published prices of an asset."""
-REPEAT_S = 15.0
-"""An asset that somebody listens to is published at least this often, so that its age is told."""
 TRADES_SHOWN = 50
 """Trades a snapshot begins with."""
+TRADED = 2000
+"""Assets whose newest trades are held, the longest without a trade leaving first."""
 
 
 class LiveMarket:
@@ -60,7 +60,7 @@ class LiveMarket:
         self._waiting: set[str] = set()
         self._published: dict[str, tuple[float, PricePoint]] = {}
         self._more = asyncio.Event()
-        self._trades: dict[str, deque[dict[str, Any]]] = {}
+        self._trades: OrderedDict[str, deque[dict[str, Any]]] = OrderedDict()
         self.candles = CandleBuilder(board.entries, resolver)
         self.rejected: dict[str, int] = {}
         """Records that were not in normal form, by provider."""
@@ -148,6 +148,9 @@ class LiveMarket:
         shown = self._trades.get(symbol)
         if shown is None:
             shown = self._trades[symbol] = deque(maxlen=TRADES_SHOWN)
+            if len(self._trades) > TRADED:
+                self._trades.popitem(last=False)
+        self._trades.move_to_end(symbol)
         shown.append(data)
         if self._listened("trades", symbol):
             self._bus.publish(Event("trades", symbol, data, now))
@@ -180,7 +183,8 @@ class LiveMarket:
             await self._clock.sleep(0)
 
     def publish(self, asset_id: str) -> None:
-        """Decide the price of an asset and publish it where it is another one, or was not told for a while."""
+        """Decide the price of an asset and publish it where anything of it is new: a price that stands and was confirmed
+        a moment ago is younger than it was told to be."""
         # Not one that a request had computed a moment ago: it would be published as a price that did not move.
         point = self._pricer.newest(asset_id, BASE)
         asset = self._resolver.by_id(asset_id)
@@ -188,7 +192,7 @@ class LiveMarket:
             return
         now = self._clock.monotonic()
         last = self._published.get(asset_id)
-        if last is not None and _same(last[1], point) and now - last[0] < REPEAT_S:
+        if last is not None and last[1] == point:
             return
         self._published[asset_id] = (now, point)
         symbol = symbol_of(self._resolver, asset)
@@ -222,12 +226,3 @@ def price_row(ticker: str, name: str | None, point: PricePoint) -> dict[str, Any
         "providers": list(point.providers),
         "method": point.method,
     }
-
-
-def _same(one: PricePoint, other: PricePoint) -> bool:
-    return (one.price, one.status, one.providers, one.stale) == (
-        other.price,
-        other.status,
-        other.providers,
-        other.stale,
-    )

@@ -6,6 +6,7 @@ where trades are known to be missing.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ from ..providers.resolver import Resolver
 
 LATE_MS = 10_000
 """Trades of a minute that arrive later are the venue's candle's to count."""
-SERIES = 500
-"""Series that are built at a time."""
+SERIES = 1000
+"""Assets whose minutes are built at a time, the longest without a trade leaving first."""
 
 
 class Series(NamedTuple):
@@ -51,7 +52,7 @@ class CandleBuilder:
         self._entries = entries
         self._resolver = resolver
         self._building: dict[Series, _Building] = {}
-        self._of_symbol: dict[str, Series] = {}
+        self._of_symbol: OrderedDict[str, Series] = OrderedDict()
         self.closed: list[tuple[str, Series, int]] = []
         """(symbol, series, open time) of minutes that are over, for the venue's own candle to be fetched."""
 
@@ -85,12 +86,16 @@ class CandleBuilder:
         """The venue whose catalogue entry ranks first, in the quote currency it prefers; it keeps the asset while it
         streams."""
         held = self._of_symbol.get(symbol)
-        if held is None or self._rank(series) < self._rank(held):
-            if len(self._of_symbol) >= SERIES and symbol not in self._of_symbol:
-                return Series("", series.pair)
-            self._of_symbol[symbol] = series
-            return series
-        return held
+        if held == series or (held is not None and self._rank(held) <= self._rank(series)):
+            self._of_symbol.move_to_end(symbol)
+            return held
+        self._of_symbol[symbol] = series
+        self._of_symbol.move_to_end(symbol)
+        if held is not None:
+            self._building.pop(held, None)
+        elif len(self._of_symbol) > SERIES:
+            self._building.pop(self._of_symbol.popitem(last=False)[1], None)
+        return series
 
     def _rank(self, series: Series) -> tuple[int, int, str]:
         entry = self._entries[series.provider]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from itertools import islice
 from typing import cast
 
@@ -11,7 +11,7 @@ from ..gateway.feed import Feed
 from ..gateway.feed_events import Status
 from ..gateway.sockets import Connector
 from ..model.ask import CandlesAsk
-from ..model.asset import Asset
+from ..model.asset import Asset, Instrument
 from ..model.candle import MINUTE_MS, Candle
 from ..model.errors import CdtsError, UpstreamError
 from ..model.quote import Pair
@@ -70,6 +70,7 @@ class LiveFeeds:
         self._top = top
         self._asked: dict[str, float] = {}
         self._pairs: dict[tuple[str, str], Pair] = {}
+        self._lists: dict[str, tuple[Sequence[Instrument], frozenset[Pair]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.feeds: dict[str, Feed] = {}
         state = rt.sessions.state
@@ -115,13 +116,14 @@ class LiveFeeds:
         """Keep what is subscribed in step with who listens."""
         while True:
             assets = self._wanted()
+            shown = self._hub.wanted("trades") | self._hub.wanted("candles")
             # Together: a venue whose list of pairs takes long keeps no other waiting for its first quote.
-            await asyncio.gather(*(self._want(provider, assets) for provider in self.feeds))
+            await asyncio.gather(*(self._want(provider, assets, shown) for provider in self.feeds))
             await self._rt.clock.sleep(LOOK_S)
 
-    async def _want(self, provider: str, assets: Sequence[Asset]) -> None:
+    async def _want(self, provider: str, assets: Sequence[Asset], shown: Set[str]) -> None:
         feed = self.feeds[provider]
-        listing = asyncio.ensure_future(self._topics(provider, assets, feed.stream))
+        listing = asyncio.ensure_future(self._topics(provider, assets, shown, feed.stream))
         # One that takes longer is taken up at the next look: the list is kept.
         done, _ = await asyncio.wait({listing}, timeout=LISTED_S)
         if not done:
@@ -148,12 +150,12 @@ class LiveFeeds:
                 found.setdefault(asset.id, asset)
         return list(found.values())
 
-    async def _topics(self, provider: str, assets: Sequence[Asset], stream: Stream) -> list[Topic]:
+    async def _topics(
+        self, provider: str, assets: Sequence[Asset], shown: Set[str], stream: Stream
+    ) -> list[Topic]:
         """Tickers of every asset the venue lists, of the pair that counts in its price; trades of those somebody sees the
-        trades or candles of, and of the largest ten."""
-        listed = await collect.instruments(self._rt, provider)
-        pairs = {Pair(i.base, i.quote) for i in listed if i.active}
-        shown = self._hub.wanted("trades") | self._hub.wanted("candles")
+        trades or candles of (`shown`), and of the largest ten."""
+        pairs = await self._listed(provider)
         tickers: list[Topic] = []
         trades: list[Topic] = []
         for place, asset in enumerate(assets):
@@ -166,7 +168,16 @@ class LiveFeeds:
                 trades.append(Topic("trades", pair))
         return tickers + trades
 
-    def _pair(self, provider: str, asset: Asset, listed: set[Pair]) -> Pair | None:
+    async def _listed(self, provider: str) -> frozenset[Pair]:
+        """A venue's pairs in use; made anew only from another list, of which there is one a day."""
+        instruments = await collect.instruments(self._rt, provider)
+        held = self._lists.get(provider)
+        if held is None or held[0] is not instruments:
+            held = (instruments, frozenset(Pair(i.base, i.quote) for i in instruments if i.active))
+            self._lists[provider] = held
+        return held[1]
+
+    def _pair(self, provider: str, asset: Asset, listed: Set[Pair]) -> Pair | None:
         """The pair of an asset to stream: the one whose quote counts for the venue in the consensus, its most liquid
         against money; before the first poll the one in its usual quote currency. A choice stays until another pair is
         clearly more liquid."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..model.errors import CdtsError, Forbidden, RateLimited, Unauthenticated
-from ..security.keys import PREFIX
 from ..security.tiers import Caller
 from ..stream import CHANNELS
 from ..stream.channels import DEFAULT
@@ -72,12 +71,10 @@ async def _auth(rt: Runtime, session: Session, message: Auth) -> None:
             f"All {verdict.limit} requests are used; try again in {verdict.retry_after_s} s.",
             retry_after=verdict.retry_after_s,
         )
-    given = message.token
-    is_key = given.startswith(PREFIX) or given.count(".") != 2
-    key = access.keyring.of_secret(given) if is_key else access.keyring.of_token(given)
+    key, ends_ms = access.keyring.of_bearer(message.token)
     if session.origin and key.origins and session.origin not in key.origins:
         raise Forbidden("The key is not for pages of this origin; its operator can add it.")
-    caller = Caller(access.tiers[key.tier], key.scopes, key.id, f"key:{key.id}", before.address, not is_key)
+    caller = Caller(access.tiers[key.tier], key.scopes, key.id, f"key:{key.id}", before.address, ends_ms)
     now = rt.clock.now_ms()
     try:
         rt.sessions.become(session, caller)

@@ -249,6 +249,9 @@ class Sessions:
         held = None if key is None else self._rt.access.keyring.by_id(key)
         if held is not None and held.expires_ms is not None and held.expires_ms <= now_ms:
             self._end_of_key(session, "The key has expired; ask the operator for another.")
+        ends_ms = session.caller.token_ends_ms
+        if ends_ms is not None and ends_ms <= now_ms:
+            self._end_of_key(session, "The token has expired; get a new one from POST /api/auth/token.")
 
     def _key_ended(self, key: str) -> None:
         for session in list(self.sessions):

@@ -251,11 +251,6 @@ class Hub:
         for key in keys:
             self._drop(client, key)
 
-    def seq_of(self, channel: str, symbol: str | None) -> int:
-        """The number of the newest frame; 0 where there is none."""
-        sequence = self._sequences.get((channel, symbol))
-        return 0 if sequence is None else sequence.seq
-
     def wake(self, client: Client) -> None:
         """Let a client's sender go on, a few hundred in a turn of the loop."""
         self._wakes.append(client)

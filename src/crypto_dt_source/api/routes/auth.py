@@ -52,7 +52,7 @@ _token_body = asynccontextmanager(reads(TokenIn))
 async def token(request: Request, rt: Rt, caller: Who) -> Response:
     """A bearer token, so that the key itself need not travel with every request. The key is taken from X-API-Key, from
     `Authorization: Bearer`, or from the body. A token does not get another one: it ends when it ends, or with its key."""
-    if caller.by_token:
+    if caller.token_ends_ms is not None:
         raise Forbidden("A token does not get another token; send the API key.")
     key = await _shown_key(request, rt) if caller.key is None else _key_of(rt, caller)
     issued, expires_s = rt.access.keyring.tokens.issue(key)

@@ -11,6 +11,7 @@ from ...model.candle import INTERVAL_MS
 from ...security.tiers import Caller
 from ...services import asking, history, tier_caps
 from ...services.asking import Priced
+from ...services.live import price_row
 from ...services.prices import METHOD
 from ...telemetry import mask
 from ..access import Who
@@ -27,23 +28,7 @@ HISTORY_TTL_S = 300
 
 def _view(priced: Priced) -> dict[str, Any]:
     asset, point = priced.resolution.asset, priced.point
-    return {
-        "symbol": asset.ticker,
-        "id": asset.id,
-        "name": asset.name,
-        "price": point.price,
-        "vs": point.vs.lower(),
-        "status": point.status,
-        "confidence": point.half_width,
-        "sources": point.sources,
-        "dispersion_pct": point.dispersion_pct,
-        "change_24h_pct": point.change_24h_pct,
-        "volume_24h": point.volume_24h,
-        "as_of": rfc3339(point.as_of_ms),
-        "stale": point.stale,
-        "providers": list(point.providers),
-        "method": point.method,
-    }
+    return price_row(asset.ticker, asset.name, point)
 
 
 def _meta(rt: Rt, found: list[Priced], asked: bool, **extra: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .common import SymbolMeta, TierMeta
+from .prices import CandleRow
 
 
 class ExportedPrice(BaseModel):
@@ -22,19 +23,9 @@ class ExportedPrice(BaseModel):
     method: str | None = Field(description="Name and version of the method the price was decided by.")
 
 
-class ExportedCandle(BaseModel):
+class ExportedCandle(CandleRow):
     """A candle. Prices are in the pair's quote currency."""
 
-    open_time: str
-    open_time_ms: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float | None = Field(description="In units of the base.")
-    quote_volume: float | None = Field(description="In units of the quote currency.")
-    trades: int | None
-    source: str = Field(description="Venue this candle came from.")
     closed: bool = Field(description="False for one whose end had not been fetched yet.")
 
 

@@ -206,6 +206,7 @@ class LimiterHealth(Component):
     kind: Literal["memory", "redis"]
     failures: int = Field(description="Times its store did not answer, since start.")
     unchecked: int = Field(description="Requests that passed uncounted meanwhile.")
+    refused: dict[str, int] = Field(description="Requests turned away since start, by error code.")
 
 
 class StreamsHealth(Component):
