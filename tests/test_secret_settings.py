@@ -9,6 +9,7 @@ import pytest
 from crypto_dt_source import settings as settings_module
 from crypto_dt_source.settings import Settings, SettingsError
 from crypto_dt_source.settings_access import ACCESS_SECRETS
+from crypto_dt_source.settings_ops import TARGETS
 
 MARK = re.compile("Mark[1-9]")
 OURS = {
@@ -52,7 +53,7 @@ def test_every_part_that_is_secret_is_told_to_the_log(monkeypatch: pytest.Monkey
 
 
 def test_the_settings_that_hold_secrets_are_all_marked_here() -> None:
-    named = {*settings_module.SECRETS, *ACCESS_SECRETS, "database_url", "news_feeds"}
+    named = {*settings_module.SECRETS, *ACCESS_SECRETS, *TARGETS, "database_url", "news_feeds"}
     hidden = {name for name, field in Settings.model_fields.items() if not field.repr}
     assert hidden == named
     assert {*OURS, *UPSTREAM, *ADDRESSES} <= named

@@ -12,13 +12,18 @@ from crypto_dt_source.providers import catalog
 from crypto_dt_source.security.tiers import NAMES
 from crypto_dt_source.settings import SECRETS, Settings, SettingsError
 from crypto_dt_source.settings_access import ACCESS_SECRETS
+from crypto_dt_source.settings_ops import TARGETS
 from crypto_dt_source.wiring import checked_base_urls
 from crypto_dt_source.wiring_access import tier_of
 
 FREE_TEXT = {"sentiment_model", "data_dir", "jwt_secret_key", "jwt_previous_keys", "api_key_salt"}
+CRONS = (
+    "PRICES", "DEFI", "NEWS", "SENTIMENT", "PROVIDER_HEALTH", "STATISTICS", "BACKUP", "CLEAN_UP", "DIAGNOSTICS",
+    "DISCOVERY",
+)  # fmt: skip
 TIERS = ("FREE", "PRO", "ENTERPRISE")
 A_RATE = "a rate such as 30/minute or 100/10 seconds (second, minute, hour, day), or unlimited"
-NEVER_SHOWN = {*SECRETS, *ACCESS_SECRETS, "database_url", "news_feeds"}
+NEVER_SHOWN = {*SECRETS, *ACCESS_SECRETS, *TARGETS, "database_url", "news_feeds"}
 WRONG = {
     "HOST": ("a b", "an address"),
     "PORT": ("65536", "a whole number from 0 to 65535"),
@@ -88,6 +93,15 @@ WRONG = {
     "UPSTREAM_TIMEOUT": ("nan", "a number above 0 up to 60"),
     "REQUEST_TIMEOUT": ("0", "a number above 0 up to 120"),
     "DATABASE_URL": ("sqlite:///a\tb", "sqlite:///path/to/file.db"),
+    **{f"CRON_{job}": ("61 * * * *", "five fields of cron in UTC") for job in CRONS},
+    **{name.upper(): ("s3://secretvalue\tb", "a folder, or an address such as") for name in TARGETS},
+    "METRICS_ACCESS": ("everybody", "public, admin"),
+    "LOG_FILES_MB": ("-1", "a whole number from 0 to 10240"),
+    "BACKUP_KEEP": ("0", "a whole number from 1 to 1000"),
+    "SHIP_INTERVAL": ("4", "a whole number from 5 to 3600"),
+    "ENABLE_AUTO_DISCOVERY": ("perhaps", "true or false"),
+    "AUTO_DISCOVERY_INTERVAL_HOURS": ("0", "a whole number from 1 to 8760"),
+    "AUTO_ADMIT": ("perhaps", "true or false"),
     **{name.upper(): ("verysecret\nvalue", "printable ASCII") for name in SECRETS},
 }
 

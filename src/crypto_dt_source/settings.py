@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from .settings_access import ACCESS_SECRETS, AccessSettings
+from .settings_ops import TARGETS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -252,7 +253,7 @@ class Settings(AccessSettings):
     def secrets(self) -> list[str]:
         """Every value that no log line may show: keys, secrets, the passwords of addresses, the addresses of own feeds."""
         named = [str(getattr(self, name)) for name in (*SECRETS, *ACCESS_SECRETS)]
-        addresses = (self.database_url, self.redis_url)
+        addresses = (self.database_url, self.redis_url, *(str(getattr(self, name)) for name in TARGETS))
         passwords = [password for url in addresses if (password := _password(url))]
         previous = [part.strip() for part in self.jwt_previous_keys.split(",")]
         shown = [*named, *previous, *passwords, *map(unquote, passwords), *self.feeds().values()]
@@ -292,7 +293,10 @@ def _got(name: str, overrides: dict[str, object]) -> str:
         return repr(overrides[name])
     value = next((v for n, v in _environment().items() if n.lower() == name), "")
     # A database address holds a password, a feed's may hold a key.
-    hidden = {"database_url": "an address that is not one line", "news_feeds": "a list that cannot be read"}
+    hidden = {
+        **dict.fromkeys(("database_url", *TARGETS), "an address that is not one line"),
+        "news_feeds": "a list that cannot be read",
+    }
     return hidden.get(name) or repr(value[:80])
 
 

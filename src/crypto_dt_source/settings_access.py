@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
+
+from .settings_ops import OpsSettings
 
 ACCESS_SECRETS = ("cdts_admin_key", "jwt_secret_key", "jwt_previous_keys", "api_key_salt", "redis_url")
 """Their values are never printed."""
@@ -13,7 +14,7 @@ _UNLIMITED = "0: without a limit."
 _CONTACT = re.compile(r"(?:mailto:[!-~]+@[!-~]+|https://[!-~]+)")
 
 
-class AccessSettings(BaseSettings):
+class AccessSettings(OpsSettings):
     """Keys, tokens, tiers, limits, and what stands in front of the service."""
 
     cdts_admin_key: str = Field(

@@ -197,7 +197,7 @@ async def test_integrity_report(store: Store) -> None:
     await calls.write_user_requests(store, [UserRequestRow(T0, "127.0.0.1", "/", 200, None)])
     await integrity.alive(store)
     report = await integrity.check(store)
-    assert (report.problems, report.schema, report.dialect) == ([], "0003", store.dialect)
+    assert (report.problems, report.schema, report.dialect) == ([], "0004", store.dialect)
     assert report.rows["user_requests"] == 1
     assert report.rows["providers"] == 1
     assert report.size_bytes > 0

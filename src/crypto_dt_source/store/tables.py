@@ -41,6 +41,16 @@ from .news_tables import fear_greed as fear_greed
 from .news_tables import news as news
 from .news_tables import news_assets as news_assets
 from .news_tables import news_feeds as news_feeds
+from .ops_tables import archives as archives
+from .ops_tables import backups as backups
+from .ops_tables import candidates as candidates
+from .ops_tables import diagnoses as diagnoses
+from .ops_tables import discovery_runs as discovery_runs
+from .ops_tables import job_runs as job_runs
+from .ops_tables import job_states as job_states
+from .ops_tables import own_entries as own_entries
+from .ops_tables import pool_events as pool_events
+from .ops_tables import provider_hours as provider_hours
 
 CONSENSUS = "consensus"
 """The provider of prices the service decided itself. Number 0, which SQLite stores in no bytes at all."""

@@ -16,7 +16,7 @@ from ..errors import StoreOpenError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest revision; a database that has it is left alone without loading Alembic, which costs a third of a start."""
 
 _ADVISORY_KEY = 0x0063_6474_7300_0001
