@@ -79,7 +79,7 @@ async def published(simulator: str, until_ms: int) -> set[str]:
         for entry in catalog.load().values():
             if Capability.NEWS not in entry.offers or entry.status != "live":
                 continue
-            endpoint = catalog.adapter(entry.adapter).endpoints[Capability.NEWS]
+            endpoint = catalog.adapter_of(entry).endpoints[Capability.NEWS]
             request = endpoint.request(NewsAsk())
             reply = await transport.send(entry.id, f"{simulator}/{entry.id}", request, {}, 10.0)
             for record in endpoint.parse(reply, NewsAsk()):

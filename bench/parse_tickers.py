@@ -71,7 +71,7 @@ def app_with_rows(entry: Entry, rows: int) -> SimApp:
 
 async def body_of(app: SimApp, entry: Entry) -> bytes:
     """The venue's answer to our own request for every ticker."""
-    request = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES].request(QuotesAsk())
+    request = catalog.adapter_of(entry).endpoints[Capability.QUOTES].request(QuotesAsk())
     path, _, query = request.target().partition("?")
     parts: list[bytes] = []
 
@@ -151,7 +151,7 @@ def measure(name: str, rows: int, rounds: int) -> tuple[float, float]:
     """Print one venue's figures; gives the ratio, and the ratio with the normal-form check counted on our side."""
     entry = catalog.load()[name]
     body = asyncio.run(body_of(app_with_rows(entry, rows), entry))
-    parse = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES].parse
+    parse = catalog.adapter_of(entry).endpoints[Capability.QUOTES].parse
     reply, ask = Reply(entry.id, 200, body, START_MS), QuotesAsk()
 
     def ours() -> list[Any]:

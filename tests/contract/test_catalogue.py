@@ -63,9 +63,9 @@ SHARED_OUT = {"defillama": "serves each kind of figure from a host of its own"}
 @pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
 def test_an_adapter_can_do_nothing_that_is_not_on_offer(entry: Entry) -> None:
     together = [e for e in IN_USE if e.adapter == entry.adapter] if entry.adapter in SHARED_OUT else [entry]
-    extra = set(catalog.adapter(entry.adapter).endpoints) - {c for e in together for c in e.offers}
+    extra = set(catalog.adapter_of(entry).endpoints) - {c for e in together for c in e.offers}
     assert all((entry.adapter, capability) in READ_ONLY for capability in extra)
-    assert set(entry.offers) <= set(catalog.adapter(entry.adapter).endpoints)
+    assert set(entry.offers) <= set(catalog.adapter_of(entry).endpoints)
 
 
 def test_ranks_of_one_capability_name_one_order() -> None:

@@ -109,7 +109,7 @@ def test_every_read_in_pages_has_a_bound_and_no_other_read_claims_one() -> None:
         if entry.status not in ("live", "keyed"):
             continue
         for capability, offer in entry.offers.items():
-            paged = catalog.adapter(entry.adapter).endpoints[capability].next is not None
+            paged = catalog.adapter_of(entry).endpoints[capability].next is not None
             assert (offer.page_limit > 1) == paged, (entry.id, capability)
             assert offer.page_limit <= 5
 

@@ -34,7 +34,7 @@ def test_every_upstream_of_the_main_job_is_there() -> None:
 
 @pytest.mark.parametrize("entry", IN_USE, ids=ids)
 def test_an_entry_offers_only_what_its_adapter_does(entry: Entry) -> None:
-    adapter = catalog.adapter(entry.adapter)
+    adapter = catalog.adapter_of(entry)
     assert adapter.name == entry.adapter
     assert set(entry.offers) <= set(adapter.endpoints)
     assert entry.offers
@@ -52,7 +52,7 @@ def test_limits_are_positive_and_a_keyed_entry_names_its_key(entry: Entry) -> No
 @pytest.mark.parametrize("entry", [e for e in IN_USE if e.kind == "aggregator"], ids=ids)
 def test_polling_the_market_list_leaves_half_of_a_month_to_other_asks(entry: Entry) -> None:
     """The page of 250 coins that is polled may take several calls, each with a weight of its own."""
-    request = catalog.adapter(entry.adapter).endpoints[Capability.COINS].request(CoinsAsk(1, 250))
+    request = catalog.adapter_of(entry).endpoints[Capability.COINS].request(CoinsAsk(1, 250))
     weight = request.weight * entry.offers[Capability.COINS].page_limit
     months = [limit.amount for limit in entry.limits if limit.per_s == MONTH_S]
     assert all(weight * MONTH_S / entry.poll_s <= amount / 2 for amount in months)

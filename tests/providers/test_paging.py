@@ -59,7 +59,7 @@ def test_what_would_shift_the_following_pages_is_refused() -> None:
 def test_an_api_of_one_page_a_call_says_so(provider: str) -> None:
     entry = catalog.load()[provider]
     with pytest.raises(NotOffered):
-        catalog.adapter(entry.adapter).endpoints[list(entry.offers)[1]].request(CoinsAsk(1, 6000))
+        catalog.adapter_of(entry).endpoints[list(entry.offers)[1]].request(CoinsAsk(1, 6000))
 
 
 def test_ids_are_cut_by_number_and_by_length() -> None:

@@ -119,7 +119,7 @@ class Client:
 
     async def ask(self, entry: Entry, capability: Any, ask: Any) -> list[Any]:
         """Every record of all pages; raises what the adapter makes of an error."""
-        adapter = catalog.adapter(entry.adapter)
+        adapter = catalog.adapter_of(entry)
         endpoint = adapter.endpoints[capability]
         records: list[Any] = []
         replies: list[Reply] = []

@@ -35,7 +35,7 @@ def fill(client: Client) -> None:
 
 async def pages(client: Client, entry: Entry, per_page: int, count: int) -> tuple[list[list[str]], int]:
     """Tickers by page, cut where the gateway cuts; the most calls a page took."""
-    endpoint = catalog.adapter(entry.adapter).endpoints[Capability.COINS]
+    endpoint = catalog.adapter_of(entry).endpoints[Capability.COINS]
     found, most = [], 0
     for page in range(1, count + 1):
         ask = CoinsAsk(page, per_page)

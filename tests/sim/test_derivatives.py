@@ -28,7 +28,7 @@ async def funding(client: Client, name: str, *pairs: Pair) -> list[Any]:
 async def interest(client: Client, name: str, *pairs: Pair) -> list[Any]:
     """Open interest; of every contract, where a venue answers one a call."""
     entry = ENTRIES[name]
-    if not catalog.adapter(entry.adapter).endpoints[Capability.OPEN_INTEREST].per_pair:
+    if not catalog.adapter_of(entry).endpoints[Capability.OPEN_INTEREST].per_pair:
         return await client.ask(entry, Capability.OPEN_INTEREST, OpenInterestAsk(pairs))
     wanted = pairs or [Pair(row.base, row.quote) for row in await funding(client, name)]
     asks = [OpenInterestAsk((pair,)) for pair in wanted]

@@ -125,7 +125,7 @@ def changed(body: bytes, paths: tuple[tuple[Any, ...], ...], changes: list[Chang
 
 def asks(entry: Entry, coin: str) -> dict[Capability, Ask]:
     pair = Pair("BTC", entry.quotes_in[0] if entry.quotes_in else "USD")
-    quotes = catalog.adapter(entry.adapter).endpoints.get(Capability.QUOTES)
+    quotes = catalog.adapter_of(entry).endpoints.get(Capability.QUOTES)
     per_pair = quotes is not None and quotes.per_pair
     chain = next(iter(entry.chains), "")
     return {
@@ -181,7 +181,7 @@ def coin_of(provider: str) -> str:
 def spoken(provider: str, capability: Capability) -> Spoken:
     entry = ENTRIES[provider]
     ask = asks(entry, coin_of(provider))[capability]
-    request = catalog.adapter(entry.adapter).endpoints[capability].request(ask)
+    request = catalog.adapter_of(entry).endpoints[capability].request(ask)
     reply = asyncio.run(client().reply(entry, request))
     assert reply.status == 200
     body = json.loads(reply.body)
@@ -219,7 +219,7 @@ def judge(entry: Entry, capability: Capability, reply: Reply) -> int:
     """Read a reply as the gateway does: nothing but an UpstreamError may come out, and nothing wrong pass. The number
     of records that passed."""
     said = spoken(entry.id, capability)
-    adapter = catalog.adapter(entry.adapter)
+    adapter = catalog.adapter_of(entry)
     endpoint = adapter.endpoints[capability]
     try:
         error = refusal(reply, adapter)

@@ -48,7 +48,7 @@ def intervals() -> list[Any]:
     return [
         pytest.param(entry, interval, id=f"{entry.id}-{interval}")
         for entry in VENUES
-        for interval in catalog.adapter(entry.adapter).endpoints[Capability.CANDLES].intervals
+        for interval in catalog.adapter_of(entry).endpoints[Capability.CANDLES].intervals
     ]
 
 
@@ -73,7 +73,7 @@ def test_every_venue_of_the_catalogue_is_simulated() -> None:
 
 @venues
 async def test_all_quotes_are_near_the_truth(client: Client, entry: Any) -> None:
-    endpoint = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES]
+    endpoint = catalog.adapter_of(entry).endpoints[Capability.QUOTES]
     listed = client.app.market.view(entry.id).pairs()
     if endpoint.per_pair:
         asks = [QuotesAsk(pairs=(pair,)) for pair in listed[:12]]
@@ -92,7 +92,7 @@ async def test_all_quotes_are_near_the_truth(client: Client, entry: Any) -> None
 
 @venues
 async def test_named_pairs_and_no_others(client: Client, entry: Any) -> None:
-    endpoint = catalog.adapter(entry.adapter).endpoints[Capability.QUOTES]
+    endpoint = catalog.adapter_of(entry).endpoints[Capability.QUOTES]
     wanted = (bitcoin(entry),) if endpoint.per_pair else (bitcoin(entry), Pair("ETH", entry.quotes_in[0]))
     quotes = await client.ask(entry, Capability.QUOTES, QuotesAsk(pairs=wanted))
     assert {Pair(q.base, q.quote) for q in quotes} == set(wanted)
@@ -112,7 +112,7 @@ async def test_newest_candles_end_with_the_running_one(client: Client, entry: An
 
 @pytest.mark.parametrize(("entry", "interval"), intervals())
 async def test_a_window_of_candles_is_covered_exactly(client: Client, entry: Any, interval: str) -> None:
-    endpoint = catalog.adapter(entry.adapter).endpoints[Capability.CANDLES]
+    endpoint = catalog.adapter_of(entry).endpoints[Capability.CANDLES]
     if not endpoint.window:
         pytest.skip("this API takes no window")
     step = INTERVAL_MS[interval]
@@ -127,7 +127,7 @@ async def test_a_window_of_candles_is_covered_exactly(client: Client, entry: Any
 
 @venues
 async def test_the_largest_window_of_candles_is_covered_exactly(client: Client, entry: Any) -> None:
-    endpoint = catalog.adapter(entry.adapter).endpoints[Capability.CANDLES]
+    endpoint = catalog.adapter_of(entry).endpoints[Capability.CANDLES]
     if not endpoint.window:
         pytest.skip("this API takes no window")
     step, count = INTERVAL_MS["1h"], endpoint.max_rows

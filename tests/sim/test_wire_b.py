@@ -81,7 +81,7 @@ async def test_keys_are_asked_for_and_checked(client: Client, provider: str, key
     assert heard.status == 401
     entry = catalog.load()[provider]
     reply = Reply(provider, 401, heard.body, START_MS)
-    assert isinstance(catalog.adapter(entry.adapter).explain(reply), KeyRefused)
+    assert isinstance(catalog.adapter_of(entry).explain(reply), KeyRefused)
     assert (await get(client, provider, FIRST_PATH[provider])).status == 200
 
 

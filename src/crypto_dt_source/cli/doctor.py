@@ -101,7 +101,7 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
     keys = settings.keys()
     live = [e for e in entries if e.status == "live" or (e.auth and e.auth.env in keys)]
     for entry in live:
-        catalog.adapter(entry.adapter)
+        catalog.adapter_of(entry)
     waiting = sorted(
         {e.auth.env for e in entries if e.status == "keyed" and e.auth and e.auth.env not in keys}
     )

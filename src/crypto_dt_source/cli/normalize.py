@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidParameter(
             f"There is no provider {arguments.provider!r}; `cdts providers list` names them."
         )
-    endpoints = catalog.adapter(entry.adapter).endpoints
+    endpoints = catalog.adapter_of(entry).endpoints
     try:
         capability = Capability(arguments.capability)
         endpoint = endpoints[capability]
@@ -124,7 +124,7 @@ def _ask(entry: Entry, capability: Capability, symbol: str | None, interval: str
     pairs = tuple(_pair(entry, text) for text in named)
     if capability is Capability.QUOTES:
         # Without a symbol the body is the whole list, except where the provider only ever answers for one pair.
-        alone = catalog.adapter(entry.adapter).endpoints[capability].per_pair
+        alone = catalog.adapter_of(entry).endpoints[capability].per_pair
         return QuotesAsk(pairs, tuple(named)) if symbol or alone else QuotesAsk()
     contracts = pairs if symbol else ()
     chain = symbol or next(iter(entry.chains), "")

@@ -80,7 +80,7 @@ class Gateway:
             host = base_url.split("//", 1)[1] if entry.id in base_urls else entry.host
             self.sources[entry.id] = Source(
                 entry=entry,
-                adapter=catalog.adapter(entry.adapter),
+                adapter=catalog.adapter_of(entry),
                 base_url=base_url,
                 key=key,
                 meter=self._meters[scope],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,7 +72,8 @@ class Entry:
     best first. `poll_s` is how often its full list of quotes is fetched. `listed_as` is the venue's id in the exchange
     list of an aggregator, by that aggregator's `source`. `chains` are those a source of on-chain data knows. The base URL
     of a feed is the feed's whole address. `stream` is the module of its public WebSocket in `streams/`, empty where it has
-    none, and `ws_url` where that is; empty where a token step tells.
+    none, and `ws_url` where that is; empty where a token step tells. `library_id` is what the exchange library calls the venue;
+    `tables` says of each capability where its values stand in the answer, for adapters that read both from the entry.
     """
 
     id: str
@@ -96,6 +98,8 @@ class Entry:
     chains: tuple[str, ...] = ()
     stream: str = ""
     ws_url: str = ""
+    library_id: str = ""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def chains_of(self, capability: Capability) -> tuple[str, ...]:
         """The chains it has this of; none without an offer."""
@@ -110,7 +114,7 @@ class Entry:
 
 _FIELDS = {
     "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
-    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains", "stream", "ws_url",
+    "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains", "stream", "ws_url", "library_id", "tables",
 }  # fmt: skip
 
 
@@ -196,6 +200,8 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         chains=tuple(raw.get("chains", ())),
         stream=str(raw.get("stream", "")),
         ws_url=_ws_url(raw, fail),
+        library_id=str(raw.get("library_id", "")),
+        tables=raw.get("tables", {}),
     )
 
 
@@ -237,12 +243,25 @@ def own_feed(feed_id: str, url: str) -> Entry:
 @cache
 def adapter(name: str) -> Adapter:
     """The adapter module's `ADAPTER`, imported on first use. Raises CatalogError when there is none."""
+    found: Adapter = _adapter_module(name).ADAPTER
+    return found
+
+
+def _adapter_module(name: str) -> ModuleType:
     try:
-        module = importlib.import_module(f"{__package__}.adapters.{name}")
+        return importlib.import_module(f"{__package__}.adapters.{name}")
     except ModuleNotFoundError:
         raise CatalogError(f"there is no adapter {name!r}") from None
-    found: Adapter = module.ADAPTER
-    return found
+
+
+def adapter_of(entry: Entry) -> Adapter:
+    """The adapter of an entry: its module's `ADAPTER`, or what the module's `of(entry)` makes of one that says itself how it
+    is read. Raises CatalogError when there is none, or when the entry cannot be read that way."""
+    module = _adapter_module(entry.adapter)
+    if not hasattr(module, "of"):
+        return adapter(entry.adapter)
+    made: Adapter = module.of(entry)
+    return made
 
 
 @cache
