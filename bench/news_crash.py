@@ -104,12 +104,12 @@ def wait_until_done(service: Process) -> bool:
     return False
 
 
-def trial(simulator: str, chance: random.Random) -> tuple[Seen, int, int]:
-    """One store's life: KILLS kills and a last run. Gives what was seen, articles missing at the end, and unscored ones."""
+def trial(simulator: str, chance: random.Random, kills: int) -> tuple[Seen, int, int]:
+    """One store's life: so many kills and a last run. Gives what was seen, articles missing at the end, and unscored ones."""
     seen = Seen()
     with tempfile.TemporaryDirectory() as folder:
         environment = {**upstreams_at(simulator), "DATA_DIR": folder, "LOG_LEVEL": "WARNING"}
-        for _ in range(KILLS):
+        for _ in range(kills):
             with process([*CDTS, "serve", "--port", "0"], environment) as service:
                 service.address()
                 time.sleep(chance.uniform(EARLIEST_S, LATEST_S))
@@ -133,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 when nothing was lost, doubled or left."""
     parser = argparse.ArgumentParser(prog="python -m bench.news_crash", description=__doc__)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=KILLS, help="in each trial")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(argv)
     chance = random.Random(chosen.seed)
@@ -140,13 +141,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with process([*CDTS, "sim", "--port", "0"]) as simulator:
         address = simulator.address()
         for _ in range(chosen.trials):
-            seen, missing, unscored = trial(address, chance)
+            seen, missing, unscored = trial(address, chance, chosen.kills)
             articles += len(seen.scored)
             lost += seen.lost + missing
             twice += seen.twice
             rescored += seen.rescored
             left += unscored
-    kills = KILLS * chosen.trials
+    kills = chosen.kills * chosen.trials
     among = f"{articles} articles, {kills} kills"
     ok = claim(f"articles lost ({among})", lost, "", "", None, None, "0", lost == 0 and articles > 0)
     ok &= claim(f"articles stored twice ({among})", twice, "", "", None, None, "0", twice == 0)

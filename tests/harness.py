@@ -19,6 +19,7 @@ from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.settings import Settings
 from crypto_dt_source.sim.app import SimApp, create_app
 from crypto_dt_source.wiring import open_runtime
+from schema_template import empty_database
 
 T = TypeVar("T")
 START_MS = 1_789_983_437_000
@@ -123,9 +124,10 @@ async def running(
     clock = clock or ManualClock(START_MS)
     sim = sim or create_app(seed, clock)
     transport = transport or SimTransport(sim, clock)
-    async with open_runtime(
-        settings(tmp_path, **values), clock=clock, transport=transport, background=background, mode=mode
-    ) as rt:
+    chosen = settings(tmp_path, **values)
+    if not chosen.database_url:
+        await asyncio.to_thread(empty_database, chosen.data_dir / "crypto-dt-source.db")
+    async with open_runtime(chosen, clock=clock, transport=transport, background=background, mode=mode) as rt:
         yield rt, sim, clock
 
 

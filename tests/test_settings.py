@@ -25,6 +25,7 @@ TIERS = ("FREE", "PRO", "ENTERPRISE")
 A_RATE = "a rate such as 30/minute or 100/10 seconds (second, minute, hour, day), or unlimited"
 NEVER_SHOWN = {*SECRETS, *ACCESS_SECRETS, *TARGETS, "database_url", "news_feeds"}
 WRONG = {
+    "ENABLE_AUTO_FIX": ("perhaps", "true or false"),
     "HOST": ("a b", "an address"),
     "PORT": ("65536", "a whole number from 0 to 65535"),
     "MAX_CONNECTIONS": ("0", "a whole number from 1 to 100000"),
@@ -102,6 +103,7 @@ WRONG = {
     "ENABLE_AUTO_DISCOVERY": ("perhaps", "true or false"),
     "AUTO_DISCOVERY_INTERVAL_HOURS": ("0", "a whole number from 1 to 8760"),
     "AUTO_ADMIT": ("perhaps", "true or false"),
+    "EXCHANGES_POLLED": ("bitget,kraken", "all, or ids of exchanges read through the exchange library"),
     **{name.upper(): ("verysecret\nvalue", "printable ASCII") for name in SECRETS},
 }
 

@@ -27,10 +27,15 @@ import harness  # noqa: E402
 from crypto_dt_source.api.app import create_app  # noqa: E402
 from crypto_dt_source.api.errors import error_body  # noqa: E402
 from crypto_dt_source.api.schemas.auth import KeyIn  # noqa: E402
+from crypto_dt_source.api.schemas.diagnostics import EXAMPLE as DIAGNOSIS  # noqa: E402
 from crypto_dt_source.api.schemas.sentiment import PromptIn, TextIn, TextsIn  # noqa: E402
 from crypto_dt_source.api.schemas.sessions import BroadcastIn  # noqa: E402
+from crypto_dt_source.api.schemas.system import ProviderIn  # noqa: E402
 from crypto_dt_source.model.errors import DeadlineExceeded  # noqa: E402
 from crypto_dt_source.services import collect, news  # noqa: E402
+from discovery_examples import discovered  # noqa: E402
+from operation_examples import pooled, timetabled  # noqa: E402
+from resource_examples import resourced  # noqa: E402
 
 EXAMPLES = ROOT / "src" / "crypto_dt_source" / "api" / "examples.json"
 CONTRACT = ROOT / "tests" / "contract"
@@ -85,6 +90,20 @@ ASKED = {
     "/api/health": "/api/health",
     "/api/health/live": "/api/health/live",
     "/api/health/ready": "/api/health/ready",
+    "/health": "/health",
+    "/api/hf/health": "/api/hf/health",
+    "/api/status": "/api/status",
+    "/api/stats": "/api/stats",
+    "/api/stats/export": "/api/stats/export",
+    "/api/freshness": "/api/freshness",
+    "/api/failures": "/api/failures",
+    "/api/budgets": "/api/budgets",
+    "/api/metrics": "/api/metrics",
+    "/api/logs": "/api/logs",
+    "/api/logs/recent": "/api/logs/recent",
+    "/api/logs/errors": "/api/logs/errors",
+    "/api/logs/stats": "/api/logs/stats",
+    "/api/logs/export/json": "/api/logs/export/json",
     "/api/sessions": "/api/sessions",
     "/api/sessions/stats": "/api/sessions/stats",
     "/ws/stats": "/ws/stats",
@@ -167,6 +186,11 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
         for path in ("/api/sessions/stats", "/ws/stats"):
             # Another one in every run.
             found[f"GET {path}"]["200"]["data"]["epoch"] = "9f3a1b2c"
+        await _operated(found, ask)
+        found.update(await discovered(api.rt, ask))
+        found.update(await resourced(api.rt, ask))
+        found.update(await pooled(ask))
+        found.update(await timetabled(ask))
         await _posted(found, ask)
         await _keys(found, ask, api)
         await _of_one(found, ask)
@@ -177,6 +201,63 @@ async def recorded(folder: Path) -> dict[str, dict[str, Any]]:
     late, _ = error_body(DeadlineExceeded("The answer was not ready within 20 seconds."), "example")
     found["*"]["504"] = json.loads(late)
     return found
+
+
+LINE = {
+    "timestamp": "2026-11-22T06:00:00.250000Z",
+    "level": "warning",
+    "category": "gateway",
+    "provider": "kraken",
+    "message": "a stream stopped",
+    "details": {"reason": "no data"},
+}
+"""Real lines and figures of a process are others in every run."""
+LOG_COUNTS = {
+    "total": 1,
+    "by_level": {"warning": 1},
+    "by_category": {"gateway": 1},
+    "by_provider": {"kraken": 1},
+    "oldest": LINE["timestamp"],
+    "newest": LINE["timestamp"],
+    "storage": {
+        "kept": True,
+        "files": 1,
+        "size_bytes": 160,
+        "room_bytes": 32_000_000,
+        "waiting": 0,
+        "dropped": 0,
+        "error": None,
+        "since_start": {"warning": 1},
+    },
+}
+PROCESS = {"resident_bytes": 180_000_000, "cpu_seconds": 12.5, "open_files": 24}
+
+
+async def _operated(found: dict[str, dict[str, Any]], ask: Ask) -> None:
+    """The log, metrics, and providers as an operator changes them."""
+    for path in ("", "/recent", "/errors", "/export/json"):
+        answer = found[f"GET /api/logs{path}"]["200"]
+        answer["data"] = [LINE]
+        if path == "/export/json":
+            answer["meta"]["rows"] = 1
+    found["GET /api/logs/stats"]["200"]["data"] = LOG_COUNTS
+    found["GET /api/metrics"]["200"]["data"].update(
+        process=PROCESS, log={"lines": {"warning": 1}, "dropped": 0}
+    )
+    for route in ("POST /api/diagnostics/run", "GET /api/diagnostics/last", "GET /api/reports/models"):
+        found[route] = {"200": DIAGNOSIS}
+    gone = await ask("/api/logs?before=2026-01-01", 200, method="DELETE")
+    found["DELETE /api/logs"] = {"200": {**gone, "deleted_lines": 0, "deleted_bytes": 0}}
+    found["POST /api/providers/{provider_id}/health-check"] = {
+        "200": await ask("/api/providers/kraken/health-check", 200, ""),
+        "404": await ask("/api/providers/nowhere/health-check", 404, ""),
+    }
+    found["PATCH /api/providers/{provider_id}"] = {
+        "200": await ask("/api/providers/kraken", 200, ProviderIn.example, method="PATCH"),
+        "404": await ask("/api/providers/nowhere", 404, ProviderIn.example, method="PATCH"),
+    }
+    restored = {"enabled": True, "priority": None, "weight": None}
+    await ask("/api/providers/kraken", 200, restored, method="PATCH")
 
 
 async def _posted(found: dict[str, dict[str, Any]], ask: Ask) -> None:

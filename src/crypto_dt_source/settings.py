@@ -341,6 +341,12 @@ def _environment() -> dict[str, str]:
     return {**{name: value for name, value in filed.items() if value is not None}, **os.environ}
 
 
+def given_names() -> tuple[list[str], list[str]]:
+    """Names of `.env` and of the process's environment, whatever they are for. Raises SettingsError when `.env` cannot be
+    read."""
+    return [name for name in _environment() if name not in os.environ], list(os.environ)
+
+
 def base_urls() -> dict[str, str]:
     """Overrides of upstream addresses by provider id: `CDTS_BASE_URL__BINANCE=http://127.0.0.1:9000/binance`. Raises
     SettingsError when `.env` cannot be read; whether each names a provider is for `wiring` to say."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
+
+from .model.crontab import EVERY, Crontab
 
 TARGETS = ("backup_url", "ship_url", "archive_url")
 """Addresses that may hold a secret; never printed."""
 OFF = "off"
+ALL = "all"
+"""Every exchange, in EXCHANGES_POLLED."""
 _CRON = "five fields of cron in UTC (minute hour day month weekday), or off"
 
 
@@ -31,6 +35,10 @@ class OpsSettings(BaseSettings):
     cron_backup: str = Field("0 2 * * *", description=f"When a backup is made: {_CRON}.")
     cron_clean_up: str = Field("0 3 * * *", description=f"When rows past their retention leave: {_CRON}.")
     cron_diagnostics: str = Field("15 * * * *", description=f"When the service examines itself: {_CRON}.")
+    enable_auto_fix: bool = Field(
+        False,
+        description="Let the diagnosis of the timetable put right what is safe and reversible. Off: it reports.",
+    )
     cron_discovery: str = Field(
         "",
         description=f"When new sources are looked for, while ENABLE_AUTO_DISCOVERY: {_CRON}. Not set: every "
@@ -68,6 +76,12 @@ class OpsSettings(BaseSettings):
         "URL. Not set: they leave.",
     )
 
+    exchanges_polled: str = Field(
+        "",
+        description="Exchanges read through the exchange library (the extra [exchanges]) whose quotes are collected: ids, "
+        "comma separated, or all. The others are asked when a person asks or the usual venues fail.",
+    )
+
     enable_auto_discovery: bool = Field(False, description="Look for new sources on the timetable.")
     auto_discovery_interval_hours: int = Field(
         24, ge=1, le=8760, description="Hours between two rounds of discovery."
@@ -89,17 +103,31 @@ class OpsSettings(BaseSettings):
         "cron_discovery",
     )
     @classmethod
-    def _crontab(cls, value: str) -> str:
-        from apscheduler.triggers.cron import CronTrigger
-
+    def _crontab(cls, value: str, info: ValidationInfo) -> str:
         text = " ".join(value.lower().split())
-        if text in ("", OFF):
+        # The library takes a tenth of a second to import, which a command that only reads its settings need not wait.
+        if text in ("", OFF, cls.model_fields[info.field_name or ""].default):
             return text
+        if text.startswith(EVERY):
+            raise ValueError(_CRON)
         try:
-            CronTrigger.from_crontab(text, "UTC")
+            Crontab(text).check()
         except ValueError:
             raise ValueError(_CRON) from None
         return text
+
+    @field_validator("exchanges_polled")
+    @classmethod
+    def _exchanges(cls, value: str) -> str:
+        from .providers import catalog
+
+        names = [name.strip().lower() for name in value.split(",") if name.strip()]
+        known = {
+            entry.id for entry in catalog.load().values() if entry.library_id and catalog.pollable(entry)
+        }
+        if not set(names) <= known | {ALL}:
+            raise ValueError("all, or ids of exchanges read through the exchange library, comma separated")
+        return ",".join(names)
 
     @field_validator(*TARGETS)
     @classmethod

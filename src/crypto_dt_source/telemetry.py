@@ -1,12 +1,13 @@
-"""Logs and metrics: one structured logger and one registry of counters for the process."""
+"""Logs: one structured logger for the process, its lines on standard error and with whoever keeps them."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, TextIO, cast
 from urllib.parse import quote
 
@@ -106,6 +107,51 @@ def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, longest_first))) if spelt else None
 
 
+KEPT_TEXT = 8000
+"""Characters of one value of a line that is kept."""
+Value = str | int | float | bool | None
+Taker = Callable[[dict[str, Value]], None]
+"""Takes a line to keep; called in whatever thread logs, so it must neither wait nor log."""
+_takers: tuple[Taker, ...] = ()
+
+
+def keep(taker: Taker) -> None:
+    """Hand every line from now on to `taker` too, secrets struck out as on standard error, what is no plain value as a
+    text."""
+    global _takers  # noqa: PLW0603 - replaced whole, so that a line being logged elsewhere sees one state
+    _takers = (*_takers, taker)
+
+
+def keep_no_more(taker: Taker) -> None:
+    """The opposite of `keep`."""
+    global _takers  # noqa: PLW0603 - as above
+    _takers = tuple(other for other in _takers if other != taker)
+
+
+def _kept(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: a copy of the line for those who keep lines."""
+    if _takers:
+        line = {name: _plain(value) for name, value in event.items()}
+        for taker in _takers:
+            taker(line)
+    return event
+
+
+def _plain(value: Any) -> Value:
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = value if isinstance(value, str) else _spelt(value)
+    # Struck out before it is cut: half a secret has no shape to be known by.
+    return _lines(None, "", text)[:KEPT_TEXT]
+
+
+def _spelt(value: Any) -> str:
+    try:
+        return json.dumps(value, default=repr, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
 class _Foreign(logging.Handler):
     """Lines of libraries, through the same processors: their tracebacks hold what requests and upstreams said."""
 
@@ -129,6 +175,7 @@ def configure(level: str = "INFO", fmt: str = "console") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         escape_control,
+        _kept,
     ]
     tail: Any = (
         structlog.processors.JSONRenderer()

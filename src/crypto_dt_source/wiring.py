@@ -8,38 +8,47 @@ import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
+from functools import partial
 
 from .analysis.registry import Models
 from .clock import Clock, SystemClock
-from .gateway import Following, Gateway, GatewayPolicy, HttpTransport, Transport
+from .gateway import Following, Gateway, GatewayPolicy, Guarded, HttpTransport, Outbound, Transport
 from .gateway.guard import check_base_url
 from .gateway.sockets import Connector
+from .jobs.leading import Leading, timetable
 from .jobs.runner import Runner
-from .jobs.timetable import JOBS, KEEPING, polls
+from .jobs.timetable import KEEPING, plan_of
 from .model.asset import Asset
+from .model.crontab import EVERY
 from .model.errors import AddressRefused, UnknownModel
 from .providers import catalog
 from .providers.catalog import Entry
+from .providers.directories import DIRECTORIES
 from .providers.resolver import Resolver
 from .services import access as access_service
-from .services import collect, restore
+from .services import backup, catalogue, collect, pools, restore
 from .services.access import Access
 from .services.accounts import Accounts
 from .services.allowance import Allowance
 from .services.board import Board
+from .services.discovery_state import Discovery
+from .services.log_files import LogFiles
 from .services.newsroom import Newsroom
 from .services.on_demand import OnDemand, fetch_assets
 from .services.prices import Pricer
 from .services.runtime import Freshness, Limits, Runtime
+from .services.schedule import Schedule
 from .services.streaming import Sessions
 from .settings import BASE_URL_PREFIX, Settings, SettingsError
-from .store import Store, open_store
+from .store import Store
 from .store.cache import Cache
 from .store.errors import StoreError
+from .store.leader import leader_of
 from .stream import Bus, Hub
-from .telemetry import hide
-from .wiring_access import access_of
-from .wiring_live import live_of
+from .telemetry import hide, keep, keep_no_more
+from .wiring_access import access_of, installation_of
+from .wiring_keeping import open_kept
+from .wiring_live import checked_ws_urls, live_of
 
 RENEWALS_PER_S, RENEWALS_AT_ONCE = 0.4, 60.0
 """Beside the timetable people's requests renew this much in all, however many people ask."""
@@ -89,7 +98,19 @@ def limits_of(settings: Settings) -> Limits:
         retention_requests_days=settings.retention_requests_days,
         request_timeout_s=settings.request_timeout,
         sentiment=settings.enable_sentiment_analysis,
+        exchanges_polled=frozenset(settings.exchanges_polled.split(",")) - {""},
     )
+
+
+def crons_of(settings: Settings) -> dict[str, str]:
+    """When the jobs of the timetable run, by the names of their settings: a crontab or `off`."""
+    names = [name for name in type(settings).model_fields if name.startswith("cron_")]
+    crons = {name.removeprefix("cron_"): getattr(settings, name) or "off" for name in names}
+    if not settings.enable_auto_discovery:
+        crons["discovery"] = "off"
+    elif not settings.cron_discovery:
+        crons["discovery"] = f"{EVERY}{settings.auto_discovery_interval_hours * 3600}"
+    return crons
 
 
 def models_of(settings: Settings, clock: Clock) -> Models:
@@ -122,43 +143,44 @@ async def open_runtime(
     background: bool | None = None,
     ws_urls: Mapping[str, str] | None = None,
     connector: Connector | None = None,
+    beside: bool = False,
+    guarded: Transport | None = None,
 ) -> AsyncIterator[Runtime]:
     """A Runtime with its store open, last prices restored and, when `background`, its jobs running; all closed at the
-    end in the opposite order. Raises StoreOpenError, CatalogError, SettingsError."""
+    end in the opposite order. `beside`: the SQLite file may be open in a running server. Raises StoreOpenError,
+    CatalogError, SettingsError."""
     clock = clock or SystemClock()
     hide(settings.secrets(), sent=[settings.cdts_admin_key])
     entries = with_own_feeds(settings.feeds(), catalog.load())
     urls = checked_base_urls(base_urls or {}, entries)
-    accounts = Accounts(clock)
+    serves = background is None or background
+    way = transport or Following(HttpTransport(clock), clock)
     async with AsyncExitStack() as stack:
-        store = await open_store(settings.sql_url(), pool_size=settings.database_pool_size, clock=clock)
-        stack.push_async_callback(store.close)
-        access = await asyncio.to_thread(access_of, settings, store, clock)
-        stack.push_async_callback(access.limiter.close)
-        await access_service.begin(access)
+        accounts = Accounts(clock)
+        logs = _logs(settings, stack)
+        store, keeping = await open_kept(settings, clock, stack, ships=serves, beside=beside)
+        access = await _access(settings, store, clock, stack)
         gateway = Gateway(
             entries,
-            transport or Following(HttpTransport(clock), clock),
+            way,
             clock,
             keys=settings.keys(),
             base_urls=urls,
             policy=GatewayPolicy(timeout_s=settings.upstream_timeout),
             observer=accounts.call,
+            guarded=guarded or Guarded(Outbound(clock)),
         )
         stack.push_async_callback(gateway.close)
         models = models_of(settings, clock)
         stack.push_async_callback(models.close)
         await models.start()
         rt = _runtime(settings, store, gateway, entries, accounts, models, access, mode)
-        stack.push_async_callback(rt.cache.close)
-        stack.push_async_callback(rt.on_demand.close)
-        stack.callback(rt.sessions.close)
-        await restore.everything(rt)
-        # What start-up made lives as long as the process: without it each full collection walks it all again.
-        gc.collect()
-        gc.freeze()
-        stack.push_async_callback(_keep_accounts, rt)
-        if background is None or background:
+        rt.logs, rt.keeping, rt.metrics_access = logs, keeping, settings.metrics_access
+        rt.installation = await asyncio.to_thread(installation_of, settings, urls)
+        # A simulated market has nothing to look for outside; whoever brings a transport brings what it leads to.
+        rt.discovery = _discovery(settings, clock, way, outside=mode == "live" and transport is None)
+        await _take_up(rt, stack)
+        if serves:
             await _begin_work(
                 stack,
                 rt,
@@ -170,6 +192,53 @@ async def open_runtime(
                 connector=connector,
             )
         yield rt
+
+
+async def _access(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Access:
+    """Who may ask, as the database knows it."""
+    access = await asyncio.to_thread(access_of, settings, store, clock)
+    stack.push_async_callback(access.limiter.close)
+    await access_service.begin(access)
+    return access
+
+
+async def _take_up(rt: Runtime, stack: AsyncExitStack) -> None:
+    """What was known before the restart; the stack closes what the Runtime holds."""
+    await backup.recall(rt)
+    stack.push_async_callback(rt.discovery.close)
+    stack.push_async_callback(rt.vitals.close)
+    stack.push_async_callback(rt.cache.close)
+    stack.push_async_callback(rt.on_demand.close)
+    stack.callback(rt.sessions.close)
+    await catalogue.restore(rt)
+    await restore.everything(rt)
+    # What start-up made lives as long as the process: without it each full collection walks it all again.
+    gc.collect()
+    gc.freeze()
+    stack.push_async_callback(_keep_accounts, rt)
+
+
+def _discovery(settings: Settings, clock: Clock, way: Transport, *, outside: bool) -> Discovery:
+    """How new sources are looked for; nowhere unless `outside`."""
+    return Discovery(
+        Outbound(clock),
+        way,
+        DIRECTORIES if outside else (),
+        feed_sites=outside,
+        exchange_library=outside,
+        enabled=settings.enable_auto_discovery,
+        auto_admit=settings.auto_admit,
+        every_ms=settings.auto_discovery_interval_hours * 3_600_000,
+    )
+
+
+def _logs(settings: Settings, stack: AsyncExitStack) -> LogFiles:
+    """Keep every line from now on; the stack ends it."""
+    logs = LogFiles(settings.data_dir / "logs", settings.log_files_mb)
+    stack.push_async_callback(asyncio.to_thread, logs.close)
+    keep(logs.put)
+    stack.callback(keep_no_more, logs.put)
+    return logs
 
 
 async def _begin_work(
@@ -188,14 +257,14 @@ async def _begin_work(
     keeping.start()
     if not collects:
         return
-    rt.first_round = asyncio.Event()
-    runner = Runner(rt, [*polls(rt), *JOBS])
-    stack.push_async_callback(runner.stop)
-    runner.start()
+    feeds = None
     if settings.enable_streams and streams:
-        rt.feeds = live_of(settings, rt, ws_urls, connector)
-        stack.push_async_callback(rt.feeds.stop)
-        rt.feeds.start()
+        # Also where another process reads them: a wrong address stops the start of each.
+        checked_ws_urls(ws_urls, rt.entries)
+        feeds = partial(live_of, settings, rt, ws_urls, connector)
+    leading = Leading(rt, timetable(rt, shared=rt.store.dialect != "sqlite"), feeds)
+    stack.push_async_callback(leading.stop)
+    await leading.start()
 
 
 def _runtime(
@@ -240,15 +309,29 @@ def _runtime(
         freshness=freshness,
         limits=limits_of(settings),
         mode=mode,
+        catalogue_folder=settings.data_dir / "catalogue",
         started_ms=clock.now_ms(),
     )
     rt.bus.add(rt.hub.publish)
+    rt.schedule = _schedule(settings, rt)
     rt.sessions = Sessions(
         rt,
         interval_s=settings.websocket_heartbeat_interval,
         timeout_s=settings.websocket_heartbeat_timeout,
     )
     return rt
+
+
+def _schedule(settings: Settings, rt: Runtime) -> Schedule:
+    """When each job is due, and who runs them."""
+    crons = crons_of(settings)
+    return Schedule(
+        rt.clock,
+        [plan_of(job, crons) for job in timetable(rt, shared=rt.store.dialect != "sqlite")],
+        store=rt.store,
+        bus=rt.bus,
+        leader=leader_of(rt.store, settings.sql_url(), rt.clock),
+    )
 
 
 def with_own_feeds(feeds: Mapping[str, str], entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
@@ -293,5 +376,7 @@ async def _keep_accounts(rt: Runtime) -> None:
     with contextlib.suppress(StoreError):
         await access_service.save(rt.access)
         await access_service.save_uses(rt.access)
+        await pools.follow(rt)
         await collect.store_accounts(rt)
-        await collect.store_budgets(rt)
+        if rt.schedule.leader.standing != "follows":
+            await collect.store_budgets(rt)

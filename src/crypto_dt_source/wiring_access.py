@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .clock import Clock
+from .model.crontab import Crontab
 from .security.limiter import Limiter, MemoryLimiter
 from .security.secret_file import SecretFileError, load_or_make, strength
 from .security.tiers import ENTERPRISE, FREE, PRO, Tier, parse_rate
 from .security.tokens import Tokens
 from .services.access import Access
+from .services.checks.installation import Installation, Weak, identity, unknown_settings
 from .services.keyring import Keyring
-from .settings import Settings, SettingsError
-from .store import Store
+from .settings import BASE_URL_PREFIX, WS_URL_PREFIX, Settings, SettingsError, given_names
+from .settings_ops import OFF
+from .store import Store, StoreError, parse_url
 from .telemetry import logger
 
 log = logger("access")
+DAY_S = 86_400.0
 
 
 def access_of(settings: Settings, store: Store, clock: Clock) -> Access:
@@ -48,6 +53,54 @@ def _access(settings: Settings, store: Store, clock: Clock, limiter: Limiter) ->
         tiers=tiers,
         hops=settings.proxy_hops(),
     )
+
+
+def installation_of(settings: Settings, elsewhere: Iterable[str] = ()) -> Installation:
+    """What diagnoses may know of the settings; `elsewhere` names providers whose address was replaced. Blocks on the
+    disk, where the database is by now. Raises SettingsError when `.env` cannot be read."""
+    folder = settings.data_dir / "secrets"
+    kept = [folder / name for name in ("api_key_salt", "jwt_secret_key") if not getattr(settings, name)]
+    given = [(name, getattr(settings, name)) for name in ("cdts_admin_key", "jwt_secret_key", "api_key_salt")]
+    given += [("jwt_previous_keys", part.strip()) for part in settings.jwt_previous_keys.split(",")]
+    judged = [(name, strength(secret)) for name, secret in given if secret]
+    filed, environment = given_names()
+    database = _database_file(settings)
+    return Installation(
+        data_dir=settings.data_dir,
+        database=database,
+        database_identity=None if database is None else identity(database),
+        secret_files=tuple(kept),
+        backups_every_s=_backups_every_s(settings),
+        weak=tuple(Weak(name.upper(), why) for name, why in judged if why is not None),
+        unknown=unknown_settings(
+            filed,
+            environment,
+            map(str.upper, Settings.model_fields),
+            (BASE_URL_PREFIX, WS_URL_PREFIX),
+        ),
+        elsewhere=tuple(sorted(elsewhere)),
+        may_fix=settings.enable_auto_fix,
+    )
+
+
+def _database_file(settings: Settings) -> Path | None:
+    try:
+        url = parse_url(settings.sql_url())
+    except StoreError:
+        return None
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _backups_every_s(settings: Settings) -> float | None:
+    """How far apart two backups are by the timetable; None where none are made."""
+    cron = settings.cron_backup
+    if cron == OFF:
+        return None
+    if cron in ("", Settings.model_fields["cron_backup"].default):
+        return DAY_S
+    first = Crontab(cron).after(0)
+    second = None if first is None else Crontab(cron).after(first)
+    return DAY_S if first is None or second is None else (second - first) / 1000
 
 
 def tier_of(settings: Settings, name: str) -> Tier:

@@ -30,6 +30,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "symbols": ("BTC,ETH,SOL", "BTC,btc,bitcoin,BTC-EUR", "BTC,NOPE,,", "eur,usd,USDT"),
     "provider": ("binance", "kraken", "coingecko", "nowhere"),
     "provider_id": ("binance", "kraken", "bequant"),
+    "pool_id": ("exchanges", "rpc", "nowhere"),
     "exchange_id": ("binance", "okx"),
     "vs": ("usd", "EUR", "btc", "usdt", "jpy"),
     "q": ("bit", "eth"),

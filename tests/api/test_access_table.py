@@ -46,6 +46,18 @@ TABLE = {
     "GET /api/derivatives/funding": PUBLIC,
     "GET /api/derivatives/open-interest": PUBLIC,
     "GET /api/historical-data": PRO_TIER,
+    "POST /api/diagnostics/run": ADMIN,
+    "GET /api/diagnostics/last": ADMIN,
+    "GET /api/reports/models": ADMIN,
+    "GET /api/discovery/status": PUBLIC,
+    "GET /api/resources/discovery/status": PUBLIC,
+    "GET /api/discovery/candidates": PUBLIC,
+    "GET /api/reports/discovery": PUBLIC,
+    "POST /api/discovery/run": ADMIN,
+    "POST /api/resources/discovery/run": ADMIN,
+    "POST /api/discovery/candidates/{id}/approve": ADMIN,
+    "POST /api/discovery/candidates/{id}/reject": ADMIN,
+    "POST /api/discovery/candidates/{id}/take-back": ADMIN,
     "GET /api/defi": PUBLIC,
     "GET /api/defi/tvl-chart": PUBLIC,
     "GET /api/defi/protocols/{slug}": PUBLIC,
@@ -75,10 +87,59 @@ TABLE = {
     "GET /api/providers/{provider_id}": PUBLIC,
     "GET /api/providers/category/{category}": PUBLIC,
     "GET /api/providers/{provider_id}/stats": PUBLIC,
+    "GET /api/providers/scoreboard": PUBLIC,
+    "GET /api/providers/{provider_id}/scoreboard": PUBLIC,
+    "GET /api/resources": PUBLIC,
+    "GET /api/resources/category/{category}": PUBLIC,
+    "GET /api/resources/export/json": PUBLIC,
+    "GET /api/resources/export/csv": PUBLIC,
+    "POST /api/resources/import/json": ADMIN,
+    "POST /api/resources/import/csv": ADMIN,
+    "POST /api/resources/backup": ADMIN,
+    "POST /api/resources/provider": ADMIN,
+    "DELETE /api/resources/provider/{id}": ADMIN,
+    "POST /api/providers/{provider_id}/health-check": ADMIN,
+    "PATCH /api/providers/{provider_id}": ADMIN,
+    "GET /api/pools": PUBLIC,
+    "GET /api/pools/history": PUBLIC,
+    "GET /api/pools/{pool_id}": PUBLIC,
+    "GET /api/pools/{pool_id}/history": PUBLIC,
+    "POST /api/pools": ADMIN,
+    "PUT /api/pools/{pool_id}": ADMIN,
+    "DELETE /api/pools/{pool_id}": ADMIN,
+    "POST /api/pools/{pool_id}/members/{provider_id}": ADMIN,
+    "PUT /api/pools/{pool_id}/members/{provider_id}": ADMIN,
+    "DELETE /api/pools/{pool_id}/members/{provider_id}": ADMIN,
+    "POST /api/pools/{pool_id}/members/{provider_id}/return": ADMIN,
+    "POST /api/pools/{pool_id}/rotate": ADMIN,
+    "POST /api/pools/{pool_id}/failover": ADMIN,
     "GET /api/health": PUBLIC,
     "GET /api/health/live": PUBLIC,
     "GET /api/health/ready": PUBLIC,
+    "GET /health": PUBLIC,
+    "GET /api/hf/health": PUBLIC,
+    "GET /api/status": PUBLIC,
+    "GET /api/stats": PUBLIC,
+    "GET /api/stats/export": PUBLIC,
+    "GET /api/freshness": PUBLIC,
+    "GET /api/failures": PUBLIC,
+    "GET /api/budgets": PUBLIC,
+    "GET /api/metrics": PUBLIC,
+    "GET /metrics": PUBLIC,
+    "GET /api/logs": ADMIN,
+    "GET /api/logs/recent": ADMIN,
+    "GET /api/logs/errors": ADMIN,
+    "GET /api/logs/stats": ADMIN,
+    "GET /api/logs/export/json": ADMIN,
+    "GET /api/logs/export/csv": ADMIN,
+    "DELETE /api/logs": ADMIN,
     "GET /api/stream": PUBLIC,
+    "GET /api/jobs": PUBLIC,
+    "GET /api/jobs/{job_id}": PUBLIC,
+    "GET /api/jobs/{job_id}/runs": PUBLIC,
+    "POST /api/jobs/{job_id}/run": ADMIN,
+    "POST /api/jobs/{job_id}/pause": ADMIN,
+    "POST /api/jobs/{job_id}/resume": ADMIN,
     "GET /api/sessions": ADMIN,
     "GET /api/sessions/stats": ADMIN,
     "GET /ws/stats": PUBLIC,
@@ -106,7 +167,16 @@ REACH = {
 }
 """What each caller reaches beyond what is public."""
 WRONG = ("expired", "revoked", "mistyped", "unknown", "some text", "revoked key's token")
-NOT_CHECKED = ("/api/health", "/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/.well-known/")
+NOT_CHECKED = (
+    "/api/health",
+    "/api/hf/health",
+    "/health",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/.well-known/",
+)
 """Answered whoever asks and whatever he shows: a probe, and what is for reading."""
 NONSENSE = "page=zzz&limit=zzz&days=zzz&grace_seconds=zzz&dataset=zzz&channels=zzz"
 
@@ -140,7 +210,11 @@ async def test_a_route_has_the_level_of_the_table_and_says_so(name: str) -> None
     assert found == ({TABLE[name]} - {PUBLIC})
     responses = set(ROUTES[name].responses)
     assert {401, 403} <= responses or not found
-    assert {401, 403}.isdisjoint(responses) or found or name.endswith(("auth/token", "run-sentiment"))
+    assert (
+        {401, 403}.isdisjoint(responses)
+        or found
+        or name.endswith(("auth/token", "run-sentiment", "/metrics"))
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -198,7 +272,7 @@ async def shown(api: Service) -> dict[str, dict[str, str]]:
 
 async def call(api: Service, name: str, headers: dict[str, str]) -> Any:
     method, _, path = name.partition(" ")
-    for parameter in ("symbol", "exchange_id", "slug", "id", "provider_id", "category", "name"):
+    for parameter in ("symbol", "exchange_id", "slug", "id", "pool_id", "provider_id", "category", "name"):
         path = path.replace(f"{{{parameter}}}", "key_000000000000")
     body = {"content": b"{}", "headers": {**headers, "Content-Type": "application/json"}}
     return await api.client.request(

@@ -239,7 +239,9 @@ async def test_providers_say_how_they_do(api: Service) -> None:
     assert all(row["reason"] for row in gone)
     venues = (await api.data("/api/providers/category/exchange"))["data"]
     assert {row["category"] for row in venues} == {"exchange"}
-    assert (await api.data("/api/providers?q=BINA"))["meta"]["total"] == 3
+    found = (await api.data("/api/providers?q=BINA"))["data"]
+    assert {"binance", "binance_main", "binance_futures"} <= {row["id"] for row in found}
+    assert all("bina" in f"{row['id']} {row['name']}".lower() for row in found)
     stats = (await api.data("/api/providers/binance/stats"))["data"]
     assert stats["calls"] == stats["successes"] > 0
     assert (stats["rejected_records"], stats["rejected_newest"]) == (0, [])
@@ -260,10 +262,14 @@ async def test_health_names_every_component(api: Service) -> None:
         "database",
         "providers",
         "models",
+        "websocket",
         "cache",
         "scheduler",
         "limiter",
         "streams",
+        "backup",
+        "shipping",
+        "archive",
     }
     assert body["components"]["providers"]["status"] == "ok"
     assert (await api.data("/api/health/ready"))["prices"] > 0

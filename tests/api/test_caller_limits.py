@@ -58,8 +58,9 @@ async def test_an_answer_that_fails_inside_says_what_is_left_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with limited(tmp_path, raise_errors=False) as running:
-        running.rt.entries = None
-        transportless = await running.client.get(PATH)
+        with monkeypatch.context() as broken:
+            broken.setattr(running.rt, "entries", None)
+            transportless = await running.client.get(PATH)
         error_of(transportless, 500, "internal_error")
         assert told(transportless)["x-ratelimit-remaining"] == "2"
 

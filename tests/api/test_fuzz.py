@@ -15,6 +15,8 @@ from crypto_dt_source.api.app import create_app
 EXAMPLES = 250
 
 
+# hypothesis spells the strategy out when a draw is given up, and there is an alternative for every route.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.slow
 def test_generated_requests_get_documented_answers(tmp_path: Path) -> None:
     strategy = cases(create_app().openapi())

@@ -30,11 +30,9 @@ async def test_a_venue_that_failed_is_named_with_the_upstreams_own_failure(tmp_p
             ("deribit", "upstream_server_error", server_error),
             ("okx_futures", "deadline_exceeded", []),
         ]
-        assert {row["provider"] for row in body["data"]} == {
-            "binance_futures",
-            "bybit_futures",
-            "hyperliquid",
-        }
+        told = {row["provider"] for row in body["data"]}
+        assert {"binance_futures", "bybit_futures", "hyperliquid"} < told
+        assert not {"deribit", "okx_futures"} & told
         alone = slow.error("/api/derivatives/funding?provider=deribit", 503, "all_providers_failed")
         details = (await harness.drive(clock, alone))["details"]
         assert details["failed"] == [{"name": "deribit", "code": "upstream_server_error"}]

@@ -160,7 +160,7 @@ async def by_body(doors: Doors, client: httpx2.AsyncClient) -> None:
     bodies = [
         (m, p, e["requestBody"]["content"]["application/json"])
         for m, p, e in operations()
-        if "requestBody" in e
+        if "application/json" in e.get("requestBody", {}).get("content", {})
     ]
     for turn, (method, path, media) in enumerate(bodies):
         place = re.sub(r"\{\w+\}", "none", path)
@@ -347,10 +347,10 @@ async def test_a_crash_tells_the_log_and_nobody_else_and_no_secret(
     telemetry.hide(OURS.values())
     transport = httpx2.ASGITransport(app=fresh.edge, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with everything_logged(capsys) as lines, httpx2.AsyncClient(transport=transport) as client:
-        monkeypatch.setattr("crypto_dt_source.api.routes.prices.views", None, raising=False)
-        monkeypatch.setattr(fresh.rt.resolver, "resolve", broken, raising=False)
-        monkeypatch.setattr(fresh.rt.store, "fetch", broken)
-        answers = [await client.get(f"http://service{path}") for path in ("/api/news", "/api/prices/BTC")]
+        with monkeypatch.context() as patched:
+            patched.setattr(fresh.rt.resolver, "resolve", broken, raising=False)
+            patched.setattr(fresh.rt.store, "fetch", broken)
+            answers = [await client.get(f"http://service{path}") for path in ("/api/news", "/api/prices/BTC")]
         asyncio.get_running_loop().call_exception_handler({"message": told, "exception": RuntimeError(told)})
     telemetry.hide(())
     text = "\n".join(lines)

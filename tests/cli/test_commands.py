@@ -79,7 +79,7 @@ def test_providers_list_as_json_of_one_category(capsys: pytest.CaptureFixture[st
 def test_an_unknown_category_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["providers", "list", "--category", "x"]) == 2
     assert (
-        "allowed: defi, derivatives, exchange, gone, market, news, onchain, rpc, sentiment"
+        "allowed: defi, derivatives, exchange, explorer, gone, market, news, onchain, rpc, sentiment"
         in capsys.readouterr().err
     )
 
@@ -217,8 +217,8 @@ def test_doctor_names_what_is_wrong(
     monkeypatch.setenv("CDTS_BASE_URL__NOBODY", "http://127.0.0.1:1")
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
-    wrong = [line.split()[1] for line in out.splitlines() if line.startswith("error")]
-    assert wrong == ["data", "database", "base"]
+    wrong = [line.split()[1] for line in out.splitlines() if line.startswith(("error", "critical"))]
+    assert wrong == ["database", "folders.data", "base"]
     assert "verysecret" not in out
 
 

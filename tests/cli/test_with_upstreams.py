@@ -58,8 +58,13 @@ def test_providers_check_names_those_that_do_not_answer(
     assert all(row["ok"] for row in rows)
     with fault(simulated, {"provider": "okx", "fault": "5xx"}):
         assert main(["providers", "check", "okx", "bybit"]) == 1
-    shown = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()}
-    assert shown == {"id": "answer", "bybit": "ok", "okx": "upstream_server_error"}
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(words[0], words[2]) for words in told[:3]] == [
+        ("id", "answer"),
+        ("bybit", "ok"),
+        ("okx", "upstream_server_error"),
+    ]
+    assert told[3:] == [[], ["category", "answered", "asked"], ["exchange", "1", "2"], ["all", "1", "2"]]
 
 
 def test_backfill_stores_and_the_next_run_has_nothing_left(

@@ -6,9 +6,7 @@ capability escapes those.
 
 from __future__ import annotations
 
-import importlib
 from importlib import resources
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,14 +14,14 @@ import pytest
 from crypto_dt_source.model.ask import Capability
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.catalog import Entry
+from crypto_dt_source.sim.app import wire_routes
 
 IN_USE = [entry for entry in catalog.load().values() if entry.status in ("live", "keyed")]
 
 
 @pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
 def test_the_simulator_answers_every_capability_on_offer(entry: Entry) -> None:
-    wire: Any = importlib.import_module(f"crypto_dt_source.sim.wire.{entry.adapter}")
-    simulated = {capability for route in wire.ROUTES.values() for capability in route.capabilities}
+    simulated = {capability for route in wire_routes(entry).values() for capability in route.capabilities}
     assert set(entry.offers) <= simulated
 
 

@@ -60,9 +60,14 @@ def test_operation_has_its_errors_in_the_one_shape(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_example_answer_fits_its_schema_and_leaves_nothing_undescribed(name: str) -> None:
-    (answer,) = (answer for status, answer in OPERATIONS[name]["responses"].items() if status < "400")
-    example = answer["content"]["application/json"]["example"]
-    jsonschema_rs.validate(closed(schema_of(answer)), example)
+    answers = [answer for status, answer in OPERATIONS[name]["responses"].items() if status < "400"]
+    assert answers
+    for answer in answers:
+        if "application/json" not in answer["content"]:
+            assert all(content["example"] for content in answer["content"].values())
+            continue
+        example = answer["content"]["application/json"]["example"]
+        jsonschema_rs.validate(closed(schema_of(answer)), example)
 
 
 def closed(schema: Any) -> Any:

@@ -55,9 +55,33 @@ CONTRACT = """
 /api/providers/{}
 /api/providers/category/{}
 /api/providers/{}/stats
+/api/resources
+/api/resources/category/{}
+/api/resources/export/json
+/api/resources/export/csv
+/api/pools
+/api/pools/{}
+/api/pools/history
+/api/pools/{}/history
 /api/health
 /api/health/live
 /api/health/ready
+/health
+/api/hf/health
+/api/status
+/api/stats
+/api/stats/export
+/api/freshness
+/api/failures
+/api/budgets
+/api/metrics
+/metrics
+/api/logs
+/api/logs/recent
+/api/logs/errors
+/api/logs/stats
+/api/logs/export/json
+/api/logs/export/csv
 """.split()
 """Every GET route of the market, DeFi, news, on-chain, providers and health parts of the published contract."""
 POSTS = """
@@ -65,10 +89,18 @@ POSTS = """
 /api/analyze/batch
 /api/sentiment/analyze
 /api/sentiment/crypto-analysis
+/api/pools
+/api/pools/{}/members/{}
+/api/pools/{}/rotate
 /api/models/{}/load
 /api/models/{}/unload
 /api/models/{}/generate
 /api/hf/run-sentiment
+/api/providers/{}/health-check
+/api/resources/import/json
+/api/resources/import/csv
+/api/resources/backup
+/api/resources/provider
 """.split()
 """Its POST routes."""
 

@@ -57,7 +57,7 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Entry]:
     (tmp_path / "harbour.py").write_text(block("adapter"), encoding="utf-8")
     monkeypatch.setattr(adapters, "__path__", [*adapters.__path__, str(tmp_path)])
     ((name, raw),) = tomllib.loads(block("entry")).items()
-    yield catalog._entry("exchange", name, raw)
+    yield catalog.entry_of("exchange", name, raw)
     catalog.adapter.cache_clear()
 
 

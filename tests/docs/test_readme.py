@@ -65,6 +65,8 @@ async def test_every_answer_shown_has_the_keys_of_a_real_one(tmp_path: Path) -> 
         for path, shown in EXAMPLES:
             status, body = await harness.drive(clock, call(app, path))
             real = json.loads(body)
+            # There only where upstreams were asked for this very answer, as a service that has just begun must.
+            real["meta"].pop("asked", None)
             assert (status, real["meta"]["mode"]) == (200, "demo"), path
             assert differences(answer_of(shown), real) == [], path
 

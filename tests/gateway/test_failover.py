@@ -15,6 +15,7 @@ import pytest
 from failover_trial import FAULTS, Control, Fault, ask, gateway, trial
 
 from crypto_dt_source.model.ask import Capability
+from crypto_dt_source.model.pool import Member, Pool
 
 ASKS = 60
 
@@ -65,3 +66,20 @@ async def test_in_health_one_call_an_ask(simulator: str) -> None:
         await gw.close()
     # Takeovers of a machine that stalls aside: those are counted by the gateway.
     assert calls - gw.hedges.takeovers <= 210
+
+
+async def test_the_first_of_a_pool_is_killed_and_the_next_takes_over(simulator: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        control = Control(simulator, session)
+        gw = gateway(simulator)
+        listed = (Member("kraken", priority=1), Member("okx", priority=2))
+        gw.pools.take_up(
+            [Pool("own", "Own", "x", capabilities=frozenset({Capability.BOOK}), members=listed)], []
+        )
+        assert (await ask(gw, Capability.BOOK))[0] == "kraken"
+        await control.set_fault("kraken", next(f for f in FAULTS if f.name == "reset"))
+        assert [(await ask(gw, Capability.BOOK))[0] for _ in range(6)] == ["okx"] * 6
+        await control.clear()
+        await gw.close()
+    found = [(e.pool, e.kind, e.provider, e.other, e.reason) for e in gw.pools.events]
+    assert found == [("own", "failed_over", "okx", "kraken", "upstream_unreachable")]

@@ -8,7 +8,8 @@ import pytest
 from gateway_rig import BOOK, BUGS, HANG, OK, Rig, Step, entry, toy
 
 from crypto_dt_source.gateway.health import FIRST_REST_S, OPEN_AFTER
-from crypto_dt_source.gateway.source import REJECTED_KEPT, REJECTED_NAME, Source, Terms
+from crypto_dt_source.gateway.reading import REJECTED_KEPT, REJECTED_NAME
+from crypto_dt_source.gateway.source import Source, Terms
 from crypto_dt_source.model import errors
 from crypto_dt_source.model.answer import Answer, Record
 from crypto_dt_source.model.ask import BookAsk, CandlesAsk, Capability, InstrumentsAsk

@@ -33,7 +33,7 @@ async def test_every_chain_has_its_fee_in_its_own_unit(rig: Rig) -> None:
     for chain, cached in found.found.items():
         fee = cached.value
         assert fee.chain == chain
-        assert fee.unit == ("sat/vB" if chain == "bitcoin" else "gwei")
+        assert fee.unit == ("sat/vB" if chain in ("bitcoin", "litecoin", "liquid") else "gwei")
         assert 0 <= fee.slow <= fee.standard <= fee.fast
 
 

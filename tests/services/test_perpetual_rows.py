@@ -9,15 +9,18 @@ import pytest
 
 import harness
 from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.model.ask import Capability
 from crypto_dt_source.model.asset import Asset
 from crypto_dt_source.model.derivatives import FundingRate, OpenInterest
 from crypto_dt_source.model.errors import AllProvidersFailed, NotFound
+from crypto_dt_source.providers import catalog
 from crypto_dt_source.services import collect, derivatives, together
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.sim.app import SimApp
 from crypto_dt_source.store.cache import Loaded
 
-VENUES = {"binance_futures", "bybit_futures", "okx_futures", "deribit", "hyperliquid"}
+VENUES = {entry.id for entry in catalog.load().values() if Capability.FUNDING in entry.offers}
+INTERESTED = {entry.id for entry in catalog.load().values() if Capability.OPEN_INTEREST in entry.offers}
 Rig = tuple[Runtime, SimApp, ManualClock]
 
 
@@ -34,7 +37,8 @@ async def test_bitcoin_has_a_rate_and_open_interest_on_every_venue(rig: Rig) -> 
     assert {row.row.provider for row in rates.rows} == VENUES
     assert all(row.asset is not None and row.asset.id == "bitcoin" for row in rates.rows)
     interest = await harness.drive(clock, derivatives.open_interest(rt, symbol="BTC"))
-    assert {row.row.provider for row in interest.rows} == VENUES
+    assert {row.row.provider for row in interest.rows} == INTERESTED
+    assert {"binance_futures", "bybit_futures", "okx_futures", "deribit", "hyperliquid"} < INTERESTED < VENUES
     assert all(row.value_usd is not None and row.value_usd > 0 for row in interest.rows)
     assert not rates.errors
     assert rates.resolution is not None

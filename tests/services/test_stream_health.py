@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import harness
-from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.clock import ManualClock, rfc3339
 from crypto_dt_source.jobs.timetable import STREAMED_POLL_S, polls
 from crypto_dt_source.model.quote import Pair, Quote
 from crypto_dt_source.services import collect, health, providers
@@ -33,7 +33,9 @@ async def all_live(feeds: LiveFeeds, clock: ManualClock) -> None:
 async def test_without_streams_health_says_so(tmp_path: Path) -> None:
     async with harness.running(tmp_path) as (rt, _, _):
         found = (await health.report(rt))["components"]["streams"]
+        since = found.pop("since")
         assert found == {"status": "ok", "reason": "no stream is read", "venues": {}}
+        assert since == rfc3339(rt.started_ms)
         assert providers.one(rt, "kraken")["stream"] is None
 
 

@@ -115,7 +115,7 @@ class Client:
         target = f"/{entry.id}{request.path}" + (f"?{urlencode(params)}" if params else "")
         heard = await self.send(request.method, target, body=request.body, headers=headers)
         assert heard.status is not None
-        return Reply(entry.id, heard.status, heard.body, self.clock.now_ms(), heard.headers)
+        return Reply(entry.id, heard.status, heard.body, self.clock.now_ms(), heard.headers, request)
 
     async def ask(self, entry: Entry, capability: Any, ask: Any) -> list[Any]:
         """Every record of all pages; raises what the adapter makes of an error."""

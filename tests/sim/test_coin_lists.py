@@ -79,7 +79,7 @@ async def test_exchanges_are_all_there_and_in_one_order(client: Client, entry: E
     whole = [r.native_id for r in await client.ask(entry, Capability.EXCHANGES, ExchangesAsk(1, 1000))]
     parts = [
         row.native_id
-        for page in (1, 2, 3, 4)
+        for page in range(1, len(whole) // 5 + 2)
         for row in await client.ask(entry, Capability.EXCHANGES, ExchangesAsk(page, 5))
     ]
     assert parts == whole

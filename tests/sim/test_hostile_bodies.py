@@ -61,7 +61,10 @@ from crypto_dt_source.sim.app import create_app
 
 ROWS = 4
 """Rows kept of a long list: a body of thousands is no better to break."""
-BY_ADAPTER = {(e.adapter, capability): e for e in ENTRIES.values() for capability in e.offers}
+# An answer of the exchange library takes a conversation: test_exchange_library.py breaks those.
+BY_ADAPTER = {
+    (e.adapter, capability): e for e in ENTRIES.values() if not e.library_id for capability in e.offers
+}
 SPEAKERS = [
     pytest.param(entry, capability, id=f"{adapter}-{capability.value}")
     for (adapter, capability), entry in sorted(BY_ADAPTER.items())

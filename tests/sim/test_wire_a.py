@@ -31,7 +31,10 @@ from crypto_dt_source.model.normal import violation
 from crypto_dt_source.model.quote import Pair
 from crypto_dt_source.providers import catalog
 
-VENUES = [e for e in ENTRIES.values() if e.kind == "venue" and Capability.QUOTES in e.offers]
+# Those of the exchange library are in test_exchange_library.py.
+VENUES = [
+    e for e in ENTRIES.values() if e.kind == "venue" and Capability.QUOTES in e.offers and not e.library_id
+]
 AGGREGATORS = [entry for entry in ENTRIES.values() if entry.kind == "aggregator"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -26,20 +27,30 @@ from .routes import (
     coins,
     defi,
     derivatives,
+    diagnostics,
+    discovery,
     health,
     historical,
+    jobs,
+    logs,
     market,
+    metrics,
     models,
     news,
     ohlcv,
+    pools,
     prices,
     providers,
+    resources,
+    scoreboard,
     sentiment,
     sessions,
+    stats,
 )
 from .ws import Sockets
 
 ROUTERS = (
+    health,  # the first: a probe must not wait until the others are made ready
     prices,
     market,
     coins,
@@ -52,9 +63,18 @@ ROUTERS = (
     sentiment,
     models,
     blockchain,
+    # Before the others of its prefix: `/api/providers/scoreboard` is no provider's id.
+    scoreboard,
     providers,
+    resources,
+    pools,
     auth,
-    health,
+    discovery,
+    diagnostics,
+    stats,
+    metrics,
+    logs,
+    jobs,
     sessions,
 )
 TAGS = [
@@ -82,6 +102,8 @@ Every GET answers HEAD too. `If-None-Match` with an answer's `ETag` gives 304 wh
 Unknown query parameters are ignored; of one given twice the last counts."""
 
 Open = Callable[[], AbstractAsyncContextManager[Runtime]]
+READY_FROM_S, READY_EVERY_S = 2.0, 0.1
+"""When the routers are made ready after a start, and how far apart."""
 
 
 def create_app() -> FastAPI:
@@ -120,7 +142,12 @@ def serve_app(
     async def lifespan(inner: FastAPI) -> AsyncIterator[None]:
         async with open_runtime() as rt:
             inner.state.runtime = rt
-            yield
+            preparing = asyncio.create_task(_prepare(app, clock), name="makes routers ready")
+            try:
+                yield
+            finally:
+                preparing.cancel()
+                await asyncio.wait({preparing})
 
     app.router.lifespan_context = lifespan
 
@@ -138,6 +165,16 @@ def serve_app(
 
     sockets = Sockets(opened, origins)
     return Edge(app, clock, account, Gate(access), timeout_s=timeout_s, sockets=sockets)
+
+
+async def _prepare(app: FastAPI, clock: Clock) -> None:
+    """Have each router looked through once. FastAPI builds its routes when the first request passes by, all together for
+    half a second, in which nobody else would be answered."""
+    nowhere = {"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": []}
+    await clock.sleep(READY_FROM_S)
+    for route in app.router.routes:
+        route.matches(nowhere)
+        await clock.sleep(READY_EVERY_S)
 
 
 def published(app: ASGIApp, clock: Clock, *, origins: str = "", access_log: bool = False) -> ASGIApp:

@@ -85,6 +85,30 @@ def reads(kind: type[T]) -> Callable[[Request], AsyncIterator[T]]:
     return body
 
 
+def takes(media_type: str) -> Callable[[Request], AsyncIterator[bytes]]:
+    """A dependency: the request's body as it came, for a service that reads it itself.
+
+    Raises UnsupportedMediaType for a body of another type, BadRequest for JSON nested too deep, Overloaded.
+    """
+
+    async def body(request: Request) -> AsyncIterator[bytes]:
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if given != media_type:
+            raise UnsupportedMediaType(
+                f"Send the body as {media_type}, and say so in Content-Type.",
+                details={"parameter": "Content-Type", "got": shown(given), "allowed": media_type},
+            )
+        async with _received(request) as raw:
+            if media_type == "application/json" and await asyncio.to_thread(_too_deep, raw):
+                raise BadRequest(
+                    f"The body is nested deeper than {MAX_DEPTH} levels.",
+                    details={"reason": "nested too deep", "allowed": MAX_DEPTH},
+                )
+            yield bytes(raw)
+
+    return body
+
+
 def documented(kind: type[msgspec.Struct], example: Mapping[str, Any]) -> dict[str, Any]:
     """The body's part of a route's OpenAPI entry (`openapi_extra`)."""
     content = {"application/json": {"schema": schema_of(kind), "example": dict(example)}}
@@ -92,10 +116,20 @@ def documented(kind: type[msgspec.Struct], example: Mapping[str, Any]) -> dict[s
 
 
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of a body, which names no other."""
+    """The JSON Schema of a body, which names no other: the shapes in it are written out."""
     _, parts = msgspec.json.schema_components([kind])
-    (schema,) = parts.values()
-    return dict(schema)
+    schema: dict[str, Any] = _whole(parts[kind.__name__], parts)
+    return schema
+
+
+def _whole(part: Any, parts: Mapping[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_whole(item, parts) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _whole(parts[part["$ref"].rpartition("/")[2]], parts)
+    return {name: _whole(value, parts) for name, value in part.items()}
 
 
 def _check_type(given: str) -> None:
@@ -219,7 +253,10 @@ def _found(raw: bytearray, name: str) -> Any:
 def _part(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The schema of the value at `texts.1`."""
     for step in name.split(".") if name else ():
-        schema = schema["items"] if step.isdigit() else schema["properties"][step]
+        kind = "items" if step.isdigit() else "properties"
+        # Of a value that may be null the part is that of the other option.
+        held = next((option for option in schema.get("anyOf", ()) if kind in option), schema)[kind]
+        schema = held if step.isdigit() else held[step]
     return schema
 
 
@@ -236,8 +273,13 @@ def _words(schema: Mapping[str, Any]) -> str:
             return f"a text of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
         case "integer":
             return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+        case "number":
+            return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+        case "boolean":
+            return "true or false"
         case "array":
-            items = _words(schema["items"]).removeprefix("a ").replace("text", "texts", 1)
+            items = _words(schema["items"]).removeprefix("an ").removeprefix("a ")
+            items = items.replace("text", "texts", 1).replace("object", "objects", 1)
             return f"a list of {schema['minItems']} to {schema['maxItems']} {items}"
         case "null":
             return "null"

@@ -20,6 +20,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..clock import Clock
+from ..gateway import trace
 from ..model.errors import CdtsError, DeadlineExceeded, TooLarge
 from ..telemetry import mask
 from .access import AUDITED, PRIVATE
@@ -160,6 +161,7 @@ class Edge:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 # An answer that is made while it is sent ends it when it begins.
                 scope["cdts.deadline"] = deadline
+                trace.begin()
                 await self.app(scope, incoming.receive, answer.send)
         except TimeoutError:
             refusal = DeadlineExceeded(f"The answer was not ready within {self._timeout_s:g} seconds.")

@@ -30,7 +30,9 @@ CALLER = "cdts.caller"
 IN_PROCESS = "cdts.in_process"
 """Set in the scope of requests that the owner of the data folder makes without a network (`cdts get`)."""
 FREE_OF_LIMITS = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/hf/health"})
-LIMITED = ("/api/", "/ws")
+LIMITED = ("/api/", "/ws", "/metrics")
+UNCOUNTED = "/metrics"
+"""Not counted for who comes without a key: a scraper asks more often in a day than the free tier may."""
 _WORDS = {60: "a minute", 3600: "an hour", 1: "a second", 86_400: "a day"}
 Fields = list[tuple[bytes, bytes]]
 
@@ -83,6 +85,8 @@ class Gate:
         except (Unauthenticated, Forbidden) as error:
             key, ends_ms, refusal = None, None, error
         caller = _anonymous(access, address) if key is None else _caller(access, key, address, ends_ms)
+        if path == UNCOUNTED and key is None and refusal is None:
+            return Admission(caller, [], None)
         verdict = await access.limiter.take(caller.bucket, caller.tier)
         fields = verdict.fields()
         if not verdict.allowed:

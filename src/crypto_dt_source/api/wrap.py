@@ -10,9 +10,10 @@ import msgspec
 from fastapi import Request, Response
 
 from ..clock import rfc3339
+from ..gateway import trace
 from ..model.errors import CdtsError
 from ..providers.resolver import Resolution
-from ..services import together
+from ..services import pool_rows, together
 from ..services.runtime import Runtime
 from ..store.cache import Cached
 from .gate import CALLER
@@ -26,8 +27,10 @@ REUSE_S = 60
 def meta(
     rt: Runtime, *, source: Iterable[str], fetched_ms: int | None, state: str, **extra: Any
 ) -> dict[str, Any]:
-    """The provenance of an answer. `fetched_ms` None: nothing was fetched (an empty answer)."""
+    """The provenance of an answer. `fetched_ms` None: nothing was fetched (an empty answer). `asked` is there where
+    upstreams were asked for it just now."""
     age = None if fetched_ms is None else max(0, (rt.clock.now_ms() - fetched_ms) // 1000)
+    asked = trace.asked()
     return {
         "source": sorted(source),
         "fetched_at": None if fetched_ms is None else rfc3339(fetched_ms),
@@ -35,6 +38,7 @@ def meta(
         "stale": state == "stale",
         "cache": state,
         "mode": rt.mode,
+        **({"asked": [pool_rows.way(one) for one in asked]} if asked else {}),
         **extra,
     }
 

@@ -1,20 +1,37 @@
-"""`cdts db upgrade|check`."""
+"""`cdts db upgrade|check|backup|restore|verify`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
 import msgspec
 
-from ..settings import load
-from ..store import open_store
+from .. import __version__
+from ..clock import SystemClock, rfc3339
+from ..settings import Settings, load
+from ..store import StoreError, backup, open_store
+from ..store.backup import Verdict
 from ..store.repos import integrity
+from ..store.targets import Target
+from ..wiring_keeping import backups_of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Upgrade the schema, or check the database (exit 1 when something is wrong)."""
-    return asyncio.run(_upgrade() if arguments.action == "upgrade" else _check(arguments.json))
+    """Do what the action says; exit 1 when something is wrong with the database or the backup."""
+    if arguments.action == "upgrade":
+        return asyncio.run(_upgrade())
+    if arguments.action == "check":
+        return asyncio.run(_check(arguments.json))
+    settings = load(data_dir=Path(arguments.data_dir) if arguments.data_dir else None)
+    if arguments.action == "backup":
+        work = _backup(settings, arguments.place)
+    elif arguments.action == "restore":
+        work = _restore(settings, arguments.place, arguments.force)
+    else:
+        work = _verify(settings, arguments.place)
+    return _told(asyncio.run(work), arguments.json)
 
 
 async def _upgrade() -> int:
@@ -43,3 +60,50 @@ async def _check(as_json: bool) -> int:
         if not report.problems:
             print("  integrity ok")
     return 1 if report.problems else 0
+
+
+async def _backup(settings: Settings, place: str | None) -> Verdict:
+    target = Target(place) if place else backups_of(settings)
+    verdict = await backup.make(settings.sql_url(), target, SystemClock().now_ms(), __version__)
+    if not verdict.problems:
+        await backup.rotate(target, settings.backup_keep)
+    return verdict
+
+
+async def _verify(settings: Settings, place: str | None) -> Verdict:
+    target, name = await _found(Target(place) if place else backups_of(settings), place)
+    return await backup.verify(target, name, settings.sql_url())
+
+
+async def _restore(settings: Settings, place: str, force: bool) -> Verdict:
+    target, name = await _found(Target(place), place)
+    return await backup.restore(target, name, settings.sql_url(), force=force)
+
+
+async def _found(target: Target, place: str | None) -> tuple[Target, str]:
+    """A backup, or the newest of those that are in a place. Raises StoreError where there is none."""
+    if place is not None:
+        above, _, name = place.rstrip("/").rpartition("/")
+        if name.startswith(backup.PREFIX):
+            return Target(above or ("/" if place.startswith("/") else ".")), name
+    names = await backup.names(target)
+    if not names:
+        raise StoreError(f"there is no backup at {target.shown}")
+    return target, names[0]
+
+
+def _told(verdict: Verdict, as_json: bool) -> int:
+    manifest = verdict.manifest
+    if as_json:
+        told = {"name": verdict.name, "manifest": manifest, "problems": verdict.problems}
+        print(msgspec.json.encode(told).decode())
+    else:
+        print(
+            f"{verdict.name}  {manifest.database}  schema {manifest.schema}  {rfc3339(manifest.made_ms)}  "
+            f"{manifest.rows} rows in {len(manifest.tables)} tables  {manifest.size_bytes / 1e6:.1f} MB"
+        )
+        for problem in verdict.problems:
+            print(f"  PROBLEM {problem}")
+        if not verdict.problems:
+            print("  restored into a scratch database and compared: the same rows, the same content")
+    return 1 if verdict.problems else 0

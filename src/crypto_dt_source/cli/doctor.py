@@ -1,32 +1,35 @@
-"""`cdts doctor`: what a person should know before asking for help."""
+"""`cdts doctor`: what a person should know before asking for help. It runs the checks of `POST /api/diagnostics/run` that
+need no running service, and changes nothing."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import platform
-import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from ..clock import SystemClock
 from ..providers import catalog
 from ..providers.assets import load as load_assets
+from ..services.checks.every import CHECKS
+from ..services.checks.finding import CRITICAL, ERROR, Scene
+from ..services.diagnostics import CheckRun, examine, found_in
 from ..settings import Settings, SettingsError, base_urls, load
-from ..store import StoreError, open_store, parse_url
-from ..store.repos import integrity
+from ..store import Store, StoreError, open_store, parse_url
 from ..wiring import checked_base_urls
+from ..wiring_access import installation_of
 
-LEAST_DISK = 1_000_000_000
+UNHURRIED = 20.0
+"""Times the patience of a request: a large database takes its time to read."""
 _DATABASE_ADVICE = "Set DATABASE_URL to another one, or remove it for SQLite in DATA_DIR; `cdts db upgrade` makes the tables."
 
 
-class Finding(NamedTuple):
-    """One check. `level` is ok, warning or error; `advice` says what to do."""
+class Line(NamedTuple):
+    """One line. `level` is ok or the severity of a finding; `advice` says what to do."""
 
     check: str
     level: str
@@ -35,68 +38,59 @@ class Finding(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every finding; exit 1 when one is an error."""
+    """Print what every check found; exit 1 when something is an error or worse."""
     settings = load()
-    findings = [*_machine(settings), *asyncio.run(_database(settings)), *_catalogue(settings)]
+    lines = [
+        Line("python", "ok", platform.python_version()),
+        *asyncio.run(_examined(settings)),
+        *_catalogue(settings),
+    ]
     if arguments.json:
-        print(msgspec.json.encode([f._asdict() for f in findings]).decode())
+        print(msgspec.json.encode([line._asdict() for line in lines]).decode())
     else:
-        for finding in findings:
-            print(f"{finding.level:8} {finding.check:12} {finding.found}")
-            if finding.advice:
-                print(f"{'':21} → {finding.advice}")
-    return 1 if any(f.level == "error" for f in findings) else 0
+        for line in lines:
+            print(f"{line.level:8} {line.check:18} {line.found}")
+            if line.advice:
+                print(f"{'':27} → {line.advice}")
+    return 1 if any(line.level in (ERROR, CRITICAL) for line in lines) else 0
 
 
-def _machine(settings: Settings) -> Iterator[Finding]:
-    level = "ok" if sys.version_info >= (3, 11) else "error"
-    yield Finding(
-        "python", level, platform.python_version(), "" if level == "ok" else "Install Python 3.11 or newer."
-    )
-    folder = settings.data_dir
-    existing = next((p for p in (folder, *folder.resolve().parents) if p.exists()), folder)
-    if existing.is_dir() and os.access(existing, os.W_OK):
-        yield Finding("data folder", "ok", str(folder))
-    else:
-        yield Finding(
-            "data folder", "error", f"{folder} cannot be written", "Set DATA_DIR to a folder you own."
-        )
-    free = shutil.disk_usage(existing).free
-    if free < LEAST_DISK:
-        yield Finding(
-            "disk", "warning", f"{free / 1e9:.1f} GB free", "90 days of prices need about a gigabyte."
-        )
-    else:
-        yield Finding("disk", "ok", f"{free / 1e9:.1f} GB free")
-
-
-async def _database(settings: Settings) -> list[Finding]:
+async def _examined(settings: Settings) -> list[Line]:
     """Reads only, so that it may look while a service runs, and makes no file."""
+    store, opened = await _store(settings)
+    try:
+        # Replaced addresses are told below, where a wrong one is an error.
+        scene = Scene(SystemClock(), installation_of(settings), store, thorough=True)
+        return [opened, *_lines(await examine(scene, CHECKS, UNHURRIED))]
+    finally:
+        if store is not None:
+            await store.close()
+
+
+async def _store(settings: Settings) -> tuple[Store | None, Line]:
+    """The database, opened for reading, where there is one; and what is to be said of opening it."""
     try:
         url = parse_url(settings.sql_url())
-    except StoreError as error:
-        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
-    file = Path(url.database or "")
-    if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(file.exists):
-        return [Finding("database", "ok", f"{url.database} will be made at the first start")]
-    try:
+        file = Path(url.database or "")
+        if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(file.exists):
+            return None, Line("database", "ok", f"{url.database} will be made at the first start")
         store = await open_store(settings.sql_url(), read_only=True)
     except StoreError as error:
-        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
-    try:
-        report = await integrity.check(store)
-    except StoreError as error:
-        return [Finding("database", "error", error.message, _DATABASE_ADVICE)]
-    finally:
-        await store.close()
-    if report.problems:
-        advice = "Restore a backup; keep the broken file."
-        return [Finding("database", "error", "; ".join(report.problems[:3]), advice)]
-    rows = sum(report.rows.values())
-    return [Finding("database", "ok", f"{report.dialect}, schema {report.schema}, {rows} rows")]
+        return None, Line("database", ERROR, error.message, _DATABASE_ADVICE)
+    return store, Line("database", "ok", f"{store.dialect}, {await store.size_bytes() / 1e6:.1f} MB")
 
 
-def _catalogue(settings: Settings) -> Iterator[Finding]:
+def _lines(runs: Sequence[CheckRun]) -> Iterator[Line]:
+    found = found_in(runs)
+    for run in runs:
+        mine = [finding for check, finding in found if check.id == run.check.id]
+        if not run.findings:
+            yield Line(run.check.id, "ok", run.check.about)
+        for finding in mine:
+            yield Line(run.check.id, finding.severity, finding.found, finding.advice)
+
+
+def _catalogue(settings: Settings) -> Iterator[Line]:
     entries = catalog.load().values()
     keys = settings.keys()
     live = [e for e in entries if e.status == "live" or (e.auth and e.auth.env in keys)]
@@ -105,16 +99,16 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
     waiting = sorted(
         {e.auth.env for e in entries if e.status == "keyed" and e.auth and e.auth.env not in keys}
     )
-    yield Finding(
+    yield Line(
         "providers", "ok", f"{len(live)} in use", f"More with {', '.join(waiting)}." if waiting else ""
     )
-    yield Finding("assets", "ok", f"{len(load_assets())} in the registry")
+    yield Line("assets", "ok", f"{len(load_assets())} in the registry")
     try:
         urls = checked_base_urls(base_urls(), catalog.load())
     except SettingsError as error:
-        yield Finding("base urls", "error", str(error), "`cdts providers list` names the providers.")
+        yield Line("base urls", ERROR, str(error), "`cdts providers list` names the providers.")
         return
     if urls:
-        yield Finding(
+        yield Line(
             "base urls", "warning", f"{len(urls)} providers are asked elsewhere: {', '.join(sorted(urls))}"
         )

@@ -75,6 +75,12 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     listed.add_argument("--json", action="store_true")
     check = providers.add_parser("check", help="ask each provider in use once")
     check.add_argument("id", nargs="*", help="default: all that are in use")
+    check.add_argument(
+        "--simulator", action="store_true", help="ask a simulator of its own; the whole catalogue is in use"
+    )
+    check.add_argument(
+        "--bodies", metavar="FOLDER", help="read recorded answers: FOLDER/PROVIDER/CAPABILITY.json"
+    )
     check.add_argument("--json", action="store_true")
     backfill = commands.add_parser("backfill", help="fetch candles of the past; resumes where it stopped")
     backfill.add_argument("symbol", nargs="*", help="default: the largest assets (BACKFILL_TOP)")
@@ -87,9 +93,52 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     db.add_parser("upgrade", help="bring the schema up to date")
     checked = db.add_parser("check", help="check integrity and count rows; exits 1 when something is wrong")
     checked.add_argument("--json", action="store_true")
+    _copies(db)
     _keys(commands)
+    _jobs(commands)
     doctor = commands.add_parser("doctor", help="check settings, folders, database and catalogue")
     doctor.add_argument("--json", action="store_true")
+
+
+def _jobs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    jobs = commands.add_parser("jobs", help="the timetable; also beside a running server")
+    actions = jobs.add_subparsers(dest="action")
+    jobs.set_defaults(action="list", json=False, data_dir=None)
+    listed = actions.add_parser(
+        "list", help="every job: its times, when it runs next, its last run (default)"
+    )
+    run = actions.add_parser("run", help="run one now, in this process")
+    pause = actions.add_parser("pause", help="let its times pass until it is resumed")
+    resume = actions.add_parser("resume", help="take up its times again")
+    for parser in (run, pause, resume):
+        parser.add_argument("id", help="as `cdts jobs` shows it")
+    for parser in (jobs, listed, run, pause, resume):
+        # Not given after `list`, what was given before it stands.
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+        parser.add_argument(
+            "--data-dir", help="folder of everything that is kept (DATA_DIR)", default=argparse.SUPPRESS
+        )
+
+
+def _copies(db: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    made = db.add_parser("backup", help="copy the database and prove the copy; also beside a running server")
+    made.add_argument(
+        "place", nargs="?", metavar="TARGET", help="a folder or fsspec URL (default: BACKUP_URL)"
+    )
+    restored = db.add_parser("restore", help="make the database what a backup says")
+    restored.add_argument(
+        "place", metavar="SOURCE", help="a backup, or where backups are (the newest is taken)"
+    )
+    restored.add_argument("--force", action="store_true", help="also where the database has rows in it")
+    verified = db.add_parser(
+        "verify", help="make a scratch database of a backup and compare; exits 1 when it differs"
+    )
+    verified.add_argument(
+        "place", nargs="?", metavar="SOURCE", help="a backup, or where backups are (default: BACKUP_URL)"
+    )
+    for parser in (made, restored, verified):
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--data-dir", help="folder of everything that is kept (DATA_DIR)")
 
 
 def _keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -141,6 +190,7 @@ MODULES = {
     "backfill": "backfill",
     "db": "database",
     "keys": "keys",
+    "jobs": "jobs",
     "doctor": "doctor",
 }
 

@@ -57,6 +57,9 @@ async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
             update={
                 "data_dir": settings.data_dir / "demo",
                 "database_url": "",
+                "backup_url": "",
+                "ship_url": "",
+                "archive_url": "",
                 **{name.lower(): key for name, key in keys.items()},
             },
         )

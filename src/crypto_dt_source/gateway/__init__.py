@@ -1,7 +1,9 @@
 """The only door out: limits, breakers, failover and hedging between the service and every upstream."""
 
 from .gateway import Gateway, GatewayPolicy
+from .guarded import Guarded
+from .outbound import Outbound
 from .redirects import Following
 from .transport import HttpTransport, Transport
 
-__all__ = ["Following", "Gateway", "GatewayPolicy", "HttpTransport", "Transport"]
+__all__ = ["Following", "Gateway", "GatewayPolicy", "Guarded", "HttpTransport", "Outbound", "Transport"]

@@ -11,14 +11,23 @@ from typing import Protocol
 from ..clock import Clock
 from ..model.answer import Answer, Record
 from ..model.ask import CAPABILITY_OF, Ask, Capability
-from ..model.errors import AllProvidersFailed, CircuitOpen, NotFound, NotOffered, UpstreamError
+from ..model.errors import (
+    AddressRefused,
+    AllProvidersFailed,
+    CircuitOpen,
+    NotFound,
+    NotOffered,
+    UpstreamError,
+)
 from ..providers import catalog
 from ..providers.catalog import Entry
 from .guard import check_base_url
 from .health import Breaker, SourceHealth
 from .limits import BudgetLine, KeptUse, Meter
 from .pool import AskFor, HedgeBudget, Race, SlowLane
+from .pools import Pools
 from .source import Observer, Source, Terms
+from .trace import note
 from .transport import Transport
 
 
@@ -51,50 +60,83 @@ class Gateway:
         base_urls: Mapping[str, str] | None = None,
         policy: GatewayPolicy | None = None,
         observer: Observer | None = None,
+        guarded: Transport | None = None,
     ) -> None:
         """`keys` maps environment names to secrets (a keyed entry without one is left out), `base_urls` maps provider
-        ids to overrides. Raises AddressRefused for an override that is not a plain http(s) address."""
+        ids to overrides, `guarded` is the way to entries that are added later. Raises AddressRefused for an override that
+        is not a plain http(s) address."""
         self._clock = clock
         self._transport = transport
         self.policy = policy or GatewayPolicy()
         self.hedges = HedgeBudget()
+        self.pools = Pools(clock)
         self._slow_lane = SlowLane()
         self._closing: set[asyncio.Task[Answer[Record]]] = set()
         self._meters: dict[str, Meter] = {}
         self.saved_ms = 0
         self._breakers: dict[str, Breaker] = {}
         self.sources: dict[str, Source] = {}
-        keys = keys or {}
-        base_urls = base_urls or {}
+        self._guarded = guarded
+        self._observer: Observer = observer or (lambda *_: None)
+        self._keys = dict(keys or {})
+        self._base_urls = dict(base_urls or {})
         for entry in entries.values():
-            key = keys.get(entry.auth.env) if entry.auth else None
-            if entry.status not in ("live", "keyed") or (entry.status == "keyed" and not key):
-                continue
-            base_url = check_base_url(base_urls.get(entry.id, entry.base_url), whole=entry.kind == "feed")
-            # An upstream counts by address, or by key where one is sent: entries on one key share its limits.
-            scope = f"{entry.source}:{entry.auth.env}" if key and entry.auth else entry.source
-            if scope in self._meters:
-                self._meters[scope].add_limits(entry.limits)
-            else:
-                self._meters[scope] = Meter(scope, entry.limits, clock)
-            host = base_url.split("//", 1)[1] if entry.id in base_urls else entry.host
-            self.sources[entry.id] = Source(
-                entry=entry,
-                adapter=catalog.adapter_of(entry),
-                base_url=base_url,
-                key=key,
-                meter=self._meters[scope],
-                breaker=self._breakers.setdefault(host, Breaker(clock)),
-                health=SourceHealth(),
-                clock=clock,
-                transport=transport,
-                observer=observer or (lambda *_: None),
-            )
+            self.add(entry)
 
-    def offering(self, capability: Capability) -> list[Source]:
-        """Enabled sources of a capability, best rank first; a rank shared is ordered by id."""
-        found = [s for s in self.sources.values() if s.enabled and capability in s.entry.offers]
-        return sorted(found, key=lambda s: (s.entry.offers[capability].rank, s.entry.id))
+    def add(self, entry: Entry, *, guarded: bool = False) -> bool:
+        """Take an entry into use, in the place of one of the same id; gives whether it can be: its status allows it, its key
+        is there, and so is what its adapter needs. `guarded`: its address is somebody else's word, so it is asked through
+        the outbound guard, without a key. Raises AddressRefused, and CatalogError for an entry its adapter cannot read."""
+        key = self._keys.get(entry.auth.env) if entry.auth and not guarded else None
+        usable = entry.status == "live" or (entry.status == "keyed" and bool(key))
+        if not usable or not catalog.installed(entry):
+            self.sources.pop(entry.id, None)
+            return False
+        override = self._base_urls.get(entry.id)
+        base_url = check_base_url(override or entry.base_url, whole=entry.kind == "feed")
+        transport = self._guarded if guarded and override is None else self._transport
+        if transport is None:
+            raise AddressRefused("no way to added sources is set up")
+        host = base_url.split("//", 1)[1] if override is not None else entry.host
+        self.sources[entry.id] = Source(
+            entry=entry,
+            adapter=catalog.adapter_of(entry),
+            base_url=base_url,
+            key=key,
+            meter=self._meter(entry, key),
+            breaker=self._breakers.setdefault(host, Breaker(self._clock)),
+            health=SourceHealth(),
+            clock=self._clock,
+            transport=transport,
+            observer=self._observer,
+        )
+        return True
+
+    def remove(self, provider: str) -> None:
+        """Ask it nothing from now on; what is under way ends by itself. Its meter stays: whoever comes back is not given
+        its limits anew."""
+        self.sources.pop(provider, None)
+
+    def _meter(self, entry: Entry, key: str | None) -> Meter:
+        # An upstream counts by address, or by key where one is sent: entries on one key share its limits.
+        scope = f"{entry.source}:{entry.auth.env}" if key and entry.auth else entry.source
+        meter = self._meters.get(scope)
+        if meter is None:
+            meter = self._meters[scope] = Meter(scope, entry.limits, self._clock)
+        elif not any(line.used for line in meter.lines()):
+            meter.add_limits(entry.limits)
+        return meter
+
+    def ranked(self, capability: Capability, *, disabled: bool = False) -> list[Source]:
+        """Enabled sources of a capability, best rank (an operator's priority, else the catalogue's) first; a rank shared is
+        ordered by id. `disabled`: also those that are switched off."""
+        found = [s for s in self.sources.values() if (s.enabled or disabled) and capability in s.entry.offers]
+        return sorted(found, key=lambda s: (s.priority or s.entry.offers[capability].rank, s.entry.id))
+
+    def offering(self, capability: Capability, *, disabled: bool = False) -> list[Source]:
+        """The same as pools prefer them, without regard to whose turn it is: to look at the list takes no turn. By rank
+        where no pool was made or changed."""
+        return self.pools.steady(capability, self.ranked(capability, disabled=disabled))
 
     def source(self, provider: str) -> Source:
         """Raises NotFound for a provider that is unknown or switched off."""
@@ -130,11 +172,15 @@ class Gateway:
         background: bool = False,
     ) -> Answer[Record]:
         """The first valid answer of the pool. `ask_for(source)` gives that source's own ask, None when it has nothing
-        to say. Raises AllProvidersFailed with who was tried and why each failed."""
-        sources = self.offering(capability)
+        to say. `providers` are asked in their own order, without it pools decide. Raises AllProvidersFailed with who was
+        tried and why each failed."""
+        sources = self.ranked(capability)
+        line = None
         if providers is not None:
             wanted = {p: i for i, p in enumerate(providers)}
             sources = sorted((s for s in sources if s.entry.id in wanted), key=lambda s: wanted[s.entry.id])
+        else:
+            line = self.pools.line(capability, sources)
         race = Race(
             sources=sources,
             ask_for=ask_for,
@@ -146,8 +192,19 @@ class Gateway:
             background=background,
             slow_lane=self._slow_lane,
             closing=self._closing,
+            line=line,
         )
-        return await race.run()
+        try:
+            answer = await race.run()
+        except AllProvidersFailed as error:
+            if line is not None and line.route is not None:
+                error.details["pool"] = line.route.pool
+            note(capability, None, race.tried, None if line is None else line.route)
+            raise
+        note(capability, answer.provider, answer.tried, answer.route)
+        if line is not None:
+            self.pools.ended(line, answer.tried, answer.provider)
+        return answer
 
     async def gather_missing(
         self,
@@ -159,8 +216,8 @@ class Gateway:
         providers: Sequence[str] | None = None,
         background: bool = False,
     ) -> tuple[dict[Hashable, Record], list[Answer[Record]]]:
-        """Records for many keys: each source in rank order (in that of `providers`) is asked only for what is still
-        missing.
+        """Records for many keys: each source in turn (in the order of `providers`, else as pools decide) is asked only for
+        what is still missing.
 
         Gives what was found by key and the answers behind it; keys nobody has are absent. Raises AllProvidersFailed
         only when nothing at all was found and at least one source failed.
@@ -170,15 +227,18 @@ class Gateway:
         answers: list[Answer[Record]] = []
         failure: AllProvidersFailed | None = None
         remaining = [s.entry.id for s in self.offering(capability)] if providers is None else [*providers]
+        named = providers is not None
         while missing and remaining:
+            asked = partial(ask_for, missing=missing)
             try:
                 answer = await self.ask(
-                    capability, partial(ask_for, missing=missing), providers=remaining, background=background
+                    capability, asked, providers=remaining if named else None, background=background
                 )
             except AllProvidersFailed as error:
                 failure = error
                 break
             answers.append(answer)
+            named = True
             for record in answer.records:
                 key = key_of(record)
                 if key in missing and key not in found:
@@ -186,8 +246,13 @@ class Gateway:
             missing -= found.keys()
             used = {t.provider for t in answer.tried}
             # Another host or key of who answered knows no more.
-            family = self.sources[answer.provider].entry.source
-            remaining = [p for p in remaining if p not in used and self.sources[p].entry.source != family]
+            answered = self.sources.get(answer.provider)
+            family = answered.entry.source if answered is not None else None
+            remaining = [
+                p
+                for p in remaining
+                if p not in used and p in self.sources and self.sources[p].entry.source != family
+            ]
         if failure is not None and not found and (failure.details["tried"] or not answers):
             raise failure
         return found, answers
@@ -226,3 +291,5 @@ class Gateway:
         if closing:
             await asyncio.wait(closing)
         await self._transport.close()
+        if self._guarded is not None:
+            await self._guarded.close()

@@ -18,6 +18,8 @@ LATENCIES = 64
 """Samples behind a percentile."""
 FEWEST = 5
 """Samples below which a percentile is no percentile."""
+DATES = 8
+DATE_CHARS = 64
 REJECTED_NEWEST = 20
 """Names of rejected records that are kept."""
 
@@ -132,8 +134,15 @@ class SourceHealth:
     latencies: dict[Capability, deque[float]] = field(default_factory=dict)
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=100))
     ejections: dict[Capability | None, Ejection] = field(default_factory=dict)
+    dated: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=DATES))
+    """What the newest replies said the time was, and when they came: read only when this clock is judged."""
     rejected: int = 0
     rejected_newest: deque[str] = field(default_factory=lambda: deque(maxlen=REJECTED_NEWEST))
+
+    def told_time(self, date: str, received_ms: int) -> None:
+        """The Date header of a reply, '' where it had none, and this clock's time when it was complete."""
+        if date:
+            self.dated.append((date[:DATE_CHARS], received_ms))
 
     def quarantined(self, count: int, names: Collection[str]) -> None:
         """`count` records of one reply were kept out for not being in normal form; `names` says which and why, of as

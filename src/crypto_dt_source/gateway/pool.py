@@ -27,6 +27,7 @@ from ..model.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from .pools import Line
 from .source import Source, Terms
 
 HEDGE_AT = 1.2
@@ -133,7 +134,8 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Race:
-    """One ask on its way through a ranked list of sources. `closing` takes the calls that outlive it."""
+    """One ask on its way through a ranked list of sources. `closing` takes the calls that outlive it. `line` orders the
+    sources that can be asked; None leaves them as they are."""
 
     sources: Sequence[Source]
     ask_for: AskFor
@@ -145,6 +147,7 @@ class Race:
     background: bool
     slow_lane: SlowLane
     closing: set[asyncio.Task[Answer[Record]]]
+    line: Line | None = None
     tried: list[Tried] = field(default_factory=list)
     queue: deque[tuple[Source, Ask]] = field(default_factory=deque)
     waiting: list[_Waiting] = field(default_factory=list)
@@ -166,7 +169,9 @@ class Race:
                 winner = await self._step()
         finally:
             self._leave_rest(overtaken=winner is not None)
-        return Answer(winner.provider, winner.records, winner.received_ms, tuple(self.tried), winner.rejected)
+        route = None if self.line is None else self.line.route
+        tried = tuple(self.tried)
+        return Answer(winner.provider, winner.records, winner.received_ms, tried, winner.rejected, route)
 
     def _line_up(self) -> None:
         """Queue the sources that can be asked now; note the others, and until when they cannot."""
@@ -187,6 +192,8 @@ class Race:
             else:
                 self.tried.append(Tried(source.entry.id, rest.code, 0.0))
                 self.waiting.append(_Waiting(source, ask, now + rest.wait_s if rest.forbidden else None))
+        if self.line is not None:
+            self.queue = self.line.arrange(self.queue, [item.source.entry.id for item in self.waiting])
 
     def _launch_next(self, *, hedge: bool) -> bool:
         if not self.queue:
@@ -209,6 +216,8 @@ class Race:
             takeover_in = min(max(late * TAKEOVER_AT, TAKEOVER_FLOOR_S), TAKEOVER_CEILING_S)
         hedge_in = takeover_in if late is None else max(late * HEDGE_AT, HEDGE_FLOOR_S)
         now = self.clock.monotonic()
+        if self.line is not None:
+            self.line.sent(source.entry.id)
         task = asyncio.create_task(source.fetch(ask, terms))
         self.flights[task] = _Flight(source, terms, ask, now, hedge, now + hedge_in, now + takeover_in, probe)
         if not hedge:

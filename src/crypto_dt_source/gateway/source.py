@@ -27,13 +27,13 @@ from ..model.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from ..model.normal import violation
 from ..providers.catalog import Entry
 from ..providers.kit import Adapter, Endpoint, MergeFn, Reply, Request
 from ..telemetry import logger
 from .classify import policy, refusal
 from .health import LONGEST_REST_S, Breaker, SourceHealth
 from .limits import Meter
+from .reading import REJECTED_KEPT, Page, read_page
 from .transport import Transport
 
 log = logger("gateway")
@@ -41,14 +41,9 @@ THREAD_FROM_BYTES = 256 * 1024
 """Bodies from here on are parsed in a thread: above this, parsing would hold the loop for milliseconds."""
 NOT_MODIFIED = 304
 PER_PAIR_CONCURRENCY = 8
-REJECTED_KEPT = 20
-NAMED_BY = ("symbol", "native_id", "slug", "pool", "url", "name")
-"""The field that names a rejected record: the first it has."""
 PAGE_PATIENCE_S = 3.0
 """Least wait for the budget of each page after the first: the pages before it are spent already, and an upstream of one
 call a second would never give a second one."""
-REJECTED_NAME = 200
-"""Characters of a rejected record's name and reason: what it was rejected for may be its length."""
 ASKED_TO_WAIT_SLACK_S = 1.0
 """Added to a wait the upstream names in whole seconds."""
 ADAPTER_BUGS = (
@@ -96,18 +91,9 @@ class Terms:
     overtaken: bool = False
 
 
-class _Page(NamedTuple):
-    """One call's outcome: the reply, its records in normal form, how many were not, and the first of their names."""
-
-    reply: Reply
-    records: list[Record]
-    rejected: list[str]
-    rejected_count: int
-
-
 @dataclass(slots=True)
 class Source:
-    """Everything the gateway knows of one entry. `key` is the secret, None when there is none."""
+    """Everything the gateway knows of one entry. `key` is the secret; `priority` (a rank) and `weight` an operator's."""
 
     entry: Entry
     adapter: Adapter
@@ -120,6 +106,8 @@ class Source:
     transport: Transport
     observer: Observer
     enabled: bool = True
+    priority: int | None = None
+    weight: float | None = None
 
     def endpoint(self, ask: Ask) -> Endpoint:
         """The endpoint that serves `ask`. Raises NotOffered."""
@@ -154,8 +142,8 @@ class Source:
         endpoint = self.endpoint(ask)
         if isinstance(ask, PairsAsk) and endpoint.per_pair:
             return await self._per_pair(ask, endpoint, terms)
-        pages: list[_Page] = []
-        request: Request | None = self._request(endpoint, ask)
+        pages: list[Page] = []
+        request: Request | None = await self._request(endpoint, ask)
         while request is not None and len(pages) < self.entry.offers[CAPABILITY_OF[type(ask)]].page_limit:
             if pages:
                 patience = max(terms.patience_s, PAGE_PATIENCE_S)
@@ -163,7 +151,7 @@ class Source:
                 patience = 0.0 if terms.at_once else terms.patience_s
             page = await self._call(ask, request, endpoint, terms, patience)
             pages.append(page)
-            request = self._next(endpoint, page.reply, ask, request)
+            request = await self._next(endpoint, page.reply, ask, request)
         if endpoint.merge is not None:
             pages = [await self._merged(endpoint, endpoint.merge, [page.reply for page in pages], ask)]
         return self._answer(pages)
@@ -185,7 +173,7 @@ class Source:
         finally:
             self.breaker.release(ticket)
 
-    async def _merged(self, endpoint: Endpoint, merge: MergeFn, replies: Sequence[Reply], ask: Ask) -> _Page:
+    async def _merged(self, endpoint: Endpoint, merge: MergeFn, replies: Sequence[Reply], ask: Ask) -> Page:
         """One page of what all of them say together."""
         whole = replace(endpoint, parse=lambda reply, ask: merge(replies, ask))
         return await self._read(whole, replies[-1], ask)
@@ -196,44 +184,56 @@ class Source:
             raise NotOffered("answers one pair a call; name the pairs")
         gate = asyncio.Semaphore(PER_PAIR_CONCURRENCY)
 
-        async def one(single: PairsAsk, patience_s: float) -> _Page | UpstreamError:
+        async def one(single: PairsAsk, patience_s: float) -> Page | UpstreamError:
             async with gate:
                 try:
-                    request = self._request(endpoint, single)
-                    return await self._call(single, request, endpoint, terms, patience_s)
+                    request = await self._request(endpoint, single)
+                    page = await self._call(single, request, endpoint, terms, patience_s)
+                    for _ in range(1, self.entry.offers[CAPABILITY_OF[type(ask)]].page_limit):
+                        step = await self._next(endpoint, page.reply, single, request)
+                        if step is None:
+                            break
+                        request, patience_s = step, max(patience_s, PAGE_PATIENCE_S)
+                        page = await self._call(single, request, endpoint, terms, patience_s)
+                    return page
                 except UpstreamError as error:
                     return error
 
         singles = [replace(ask, pairs=(pair,)) for pair in ask.pairs]
-        parts: list[_Page | UpstreamError] = []
-        if terms.at_once or self.breaker.state != "closed":
-            # One goes ahead: where it may be the breaker's probe, or may not wait, what stops it stops all.
+        parts: list[Page | UpstreamError] = []
+        if terms.at_once or self.breaker.state != "closed" or endpoint.next is not None:
+            # One goes ahead: where it may be the breaker's probe, or may not wait, what stops it stops all. And what it
+            # has to ask before, the others need not.
             parts.append(await one(singles.pop(0), 0.0 if terms.at_once else terms.patience_s))
-        if not parts or isinstance(parts[0], (_Page, UpstreamRejected)):
+        if not parts or isinstance(parts[0], (Page, UpstreamRejected)):
             parts += await asyncio.gather(*(one(single, terms.patience_s) for single in singles))
-        pages = [part for part in parts if isinstance(part, _Page)]
+        pages = [part for part in parts if isinstance(part, Page)]
         errors = [part for part in parts if isinstance(part, UpstreamError)]
         if errors and not any(page.records for page in pages):
             raise next((e for e in errors if not isinstance(e, SymbolNotListed)), errors[0])
         return self._answer(pages)
 
-    def _answer(self, pages: list[_Page]) -> Answer[Record]:
+    def _answer(self, pages: list[Page]) -> Answer[Record]:
         records = tuple(record for page in pages for record in page.records)
         rejected = tuple(name for page in pages for name in page.rejected)
         received_ms = max((page.reply.received_ms for page in pages), default=self.clock.now_ms())
         return Answer(self.entry.id, records, received_ms, rejected=rejected[:REJECTED_KEPT])
 
-    def _request(self, endpoint: Endpoint, ask: Ask) -> Request:
+    async def _request(self, endpoint: Endpoint, ask: Ask) -> Request:
         try:
-            return endpoint.request(ask)
+            return (
+                await asyncio.to_thread(endpoint.request, ask) if endpoint.threaded else endpoint.request(ask)
+            )
         except ADAPTER_BUGS as error:
             log.exception("adapter cannot build a request", provider=self.entry.id)
             raise UpstreamRejected(f"the request could not be built: {type(error).__name__}") from None
 
-    def _next(self, endpoint: Endpoint, reply: Reply, ask: Ask, previous: Request) -> Request | None:
+    async def _next(self, endpoint: Endpoint, reply: Reply, ask: Ask, previous: Request) -> Request | None:
         if endpoint.next is None:
             return None
         try:
+            if endpoint.threaded:
+                return await asyncio.to_thread(endpoint.next, reply, ask, previous)
             return endpoint.next(reply, ask, previous)
         except ADAPTER_BUGS as error:
             log.exception("adapter cannot find the next page", provider=self.entry.id)
@@ -241,7 +241,7 @@ class Source:
 
     async def _call(
         self, ask: Ask, request: Request, endpoint: Endpoint, terms: Terms, patience_s: float
-    ) -> _Page:
+    ) -> Page:
         """One call, and once more at once when its error's policy says so."""
         failed: UpstreamError | None = None
         while True:
@@ -280,7 +280,7 @@ class Source:
 
     async def _attempt(
         self, ask: Ask, request: Request, endpoint: Endpoint, terms: Terms, ticket: int
-    ) -> _Page:
+    ) -> Page:
         capability = CAPABILITY_OF[type(ask)]
         started = self.clock.monotonic()
         elapsed_ms: float | None = None
@@ -348,7 +348,7 @@ class Source:
             )
 
     async def _send(self, request: Request, timeout_s: float) -> Reply:
-        headers: dict[str, str] = {}
+        headers, asked = dict[str, str](), request
         auth = self.entry.auth
         if self.key is not None and auth is not None:
             if auth.place == "query":
@@ -358,9 +358,11 @@ class Source:
                 headers["Authorization"] = f"Bearer {self.key}"
             else:
                 headers[auth.name] = auth.prefix + self.key
-        return await self.transport.send(self.entry.id, self.base_url, request, headers, timeout_s)
+        reply = await self.transport.send(self.entry.id, self.base_url, request, headers, timeout_s)
+        self.health.told_time(reply.headers.get("date", ""), reply.received_ms)
+        return replace(reply, asked=asked)
 
-    async def _read(self, endpoint: Endpoint, reply: Reply, ask: Ask) -> _Page:
+    async def _read(self, endpoint: Endpoint, reply: Reply, ask: Ask) -> Page:
         """Raises what the reply stands for: its status, the error in its body, or PayloadChanged for a body that cannot
         be read or has nothing in normal form."""
         try:
@@ -368,9 +370,9 @@ class Source:
             if error is not None and not (endpoint.conditional and reply.status == NOT_MODIFIED):
                 raise error
             if endpoint.threaded or len(reply.body) >= THREAD_FROM_BYTES:
-                page = await asyncio.to_thread(_page, endpoint, reply, ask)
+                page = await asyncio.to_thread(read_page, endpoint, reply, ask)
             else:
-                page = _page(endpoint, reply, ask)
+                page = read_page(endpoint, reply, ask)
         except ADAPTER_BUGS as bug:
             log.exception("adapter cannot read a body", provider=self.entry.id)
             raise PayloadChanged(f"the adapter could not read the body: {type(bug).__name__}") from None
@@ -378,20 +380,3 @@ class Source:
         if page.rejected and not page.records:
             raise PayloadChanged(f"no record is in normal form ({page.rejected[0]})")
         return page
-
-
-def _page(endpoint: Endpoint, reply: Reply, ask: Ask) -> _Page:
-    kept: list[Record] = []
-    rejected: list[str] = []
-    count = 0
-    for record in endpoint.parse(reply, ask):
-        reason = violation(record, reply.received_ms)
-        if reason is None:
-            kept.append(record)
-            continue
-        count += 1
-        if len(rejected) < REJECTED_KEPT:
-            named = (getattr(record, field, None) for field in NAMED_BY)
-            name = next((text for text in named if isinstance(text, str) and text), type(record).__name__)
-            rejected.append(f"{name:.{REJECTED_NAME // 2}}: {reason}"[:REJECTED_NAME])
-    return _Page(reply, kept, rejected, count)

@@ -13,6 +13,7 @@ from .derivatives import FundingRate, OpenInterest
 from .market import Category, CoinDetail, CoinMarket, ExchangeInfo, GlobalMarket, SearchHit, TrendingCoin
 from .news import Article, FeedState
 from .onchain import ChainStats, GasFee
+from .pool import Route
 from .quote import Quote
 from .sentiment import FearGreed
 from .unreadable import Unreadable
@@ -61,10 +62,12 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[R]):
-    """Records of one provider for one ask. `rejected` names records that broke the normal form and were kept out."""
+    """Records of one provider for one ask. `rejected` names records that broke the normal form and were kept out. `route`
+    is None where only one provider was to be asked."""
 
     provider: str
     records: tuple[R, ...]
     received_ms: int
     tried: tuple[Tried, ...] = ()
     rejected: tuple[str, ...] = ()
+    route: Route | None = None

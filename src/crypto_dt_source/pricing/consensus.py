@@ -161,7 +161,14 @@ def _standing(candidate: _Candidate) -> tuple[bool, float]:
 
 def _weigh(rows: Sequence[_Row], policy: Policy) -> list[float]:
     found = [row[2] for row in rows]
-    return shares([c.quote.kind for c in found], [c.volume for c in found], [c.age_ms for c in found], policy)
+    factors = policy.factors
+    return shares(
+        [c.quote.kind for c in found],
+        [c.volume for c in found],
+        [c.age_ms for c in found],
+        policy,
+        [factors.get(c.quote.provider, 1.0) for c in found] if factors else None,
+    )
 
 
 def _agreeing(

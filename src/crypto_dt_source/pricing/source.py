@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -143,3 +144,5 @@ class Policy:
     """The cap keeps any minority `cap_margin / n` below one half; must lie in (0, 0.5)."""
     disabled: frozenset[str] = frozenset()
     """Providers an operator switched off; their quotes are shown and do not count."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """What an operator multiplies a provider's weight by, before the cap; 1 where it is not named."""

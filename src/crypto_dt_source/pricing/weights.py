@@ -17,13 +17,18 @@ def minority(count: int) -> int:
 
 
 def shares(
-    kinds: Sequence[str], volumes: Sequence[float | None], ages_ms: Sequence[int], policy: Policy
+    kinds: Sequence[str],
+    volumes: Sequence[float | None],
+    ages_ms: Sequence[int],
+    policy: Policy,
+    factors: Sequence[float] | None = None,
 ) -> list[float]:
     """Weights of independent sources, in the order given, that sum to 1, capped by :func:`cap`.
 
     Liquidity enters as the square root of 24 h volume: depth grows slower than turnover, and a venue that inflates its
     volume a hundredfold gains tenfold before the cap. An unknown volume is taken as the smallest known. An
     aggregator's volume is the sum of other people's, so it counts as unknown, and the whole times `aggregator_factor`.
+    `factors` (above 0) are an operator's; the cap holds whatever they are.
     """
     roots = [
         math.sqrt(v) if v is not None and kind != "aggregator" else None
@@ -39,6 +44,8 @@ def shares(
         liquidity = unknown if root is None else root if root > floor else floor
         fresh = half / (half + age) if age > 0 else 1.0
         raw.append(liquidity * fresh * factor if kind == "aggregator" else liquidity * fresh)
+    if factors is not None:
+        raw = [w * f for w, f in zip(raw, factors, strict=True)]
     total = math.fsum(raw)
     return cap([w / total for w in raw], policy.cap_margin)
 

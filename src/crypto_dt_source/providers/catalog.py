@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..model.ask import Capability
+from . import exchange_calls
 from .kit import Adapter
 from .streaming import Stream
 
@@ -142,7 +143,23 @@ def _texts(raw: dict[str, Any], name: str, fail: Callable[[str], CatalogError]) 
     return dict(table)
 
 
-def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
+def _offers(
+    raw: dict[str, Any], fail: Callable[[str], CatalogError]
+) -> tuple[dict[Capability, Offer], tuple[Limit, ...]]:
+    try:
+        offers = {
+            Capability(name): Offer(Capability(name), **{**offer, "chains": tuple(offer.get("chains", ()))})
+            for name, offer in raw.get("offers", {}).items()
+        }
+        return offers, tuple(Limit(**limit) for limit in raw.get("limits", ()))
+    except (TypeError, ValueError) as error:
+        raise fail(f"offers or limits: {error}") from None
+
+
+def entry_of(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
+    """The entry of a table of fields, which have the types they are declared with. Raises CatalogError naming the file,
+    the entry and the field."""
+
     def fail(what: str) -> CatalogError:
         return CatalogError(f"catalog/{category}.toml [{entry_id}]: {what}")
 
@@ -167,14 +184,7 @@ def _entry(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
     auth = _auth(raw["auth"], fail) if "auth" in raw else None
     if status == "keyed" and auth is None:
         raise fail("status keyed needs auth")
-    try:
-        offers = {
-            Capability(name): Offer(Capability(name), **{**offer, "chains": tuple(offer.get("chains", ()))})
-            for name, offer in raw.get("offers", {}).items()
-        }
-        limits = tuple(Limit(**limit) for limit in raw.get("limits", ()))
-    except (TypeError, ValueError) as error:
-        raise fail(str(error)) from None
+    offers, limits = _offers(raw, fail)
     if status in ("live", "keyed") and not (offers and limits and raw.get("docs")):
         raise fail("a live entry needs docs, limits and offers")
     return Entry(
@@ -217,7 +227,8 @@ def load() -> Mapping[str, Entry]:
         for entry_id, raw in tomllib.loads(file.read_text(encoding="utf-8")).items():
             if entry_id in entries:
                 raise CatalogError(f"catalog/{category}.toml: {entry_id} is declared twice")
-            entries[entry_id] = _entry(category, entry_id, raw)
+            # `exchange_library.toml` holds more of the category `exchange`.
+            entries[entry_id] = entry_of(category.partition("_")[0], entry_id, raw)
     return entries
 
 
@@ -262,6 +273,23 @@ def adapter_of(entry: Entry) -> Adapter:
         return adapter(entry.adapter)
     made: Adapter = module.of(entry)
     return made
+
+
+def pollable(entry: Entry) -> bool:
+    """Whether its quotes can be collected: all at once, or pair by pair from its own list of pairs."""
+    if not entry.library_id:
+        return Capability.QUOTES in entry.offers
+    whole = entry.tables.get("quotes", {}).get("all", False) or Capability.INSTRUMENTS in entry.offers
+    return Capability.QUOTES in entry.offers and bool(whole)
+
+
+NEEDS_EXTRA = f"needs the extra [{exchange_calls.EXTRA}]"
+"""Why an entry of the exchange library is not in use where the library is not installed."""
+
+
+def installed(entry: Entry) -> bool:
+    """Whether all that reading an entry takes is there: those of the exchange library need an extra."""
+    return not entry.library_id or exchange_calls.installed()
 
 
 @cache

@@ -51,13 +51,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One upstream answer. `headers` have lower-case names; `received_ms` is our clock when the body was complete."""
+    """One upstream answer. `headers` have lower-case names; `received_ms` is our clock when the body was complete; `asked`
+    is the request it answers, None for a body from elsewhere."""
 
     provider: str
     status: int
     body: bytes
     received_ms: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    asked: Request | None = field(default=None, repr=False)
 
 
 RequestFn = Callable[[Any], Request]
@@ -77,6 +79,7 @@ class Endpoint:
     whether start and end can be asked for. `per_pair`: the API answers one pair a call, so the gateway asks for each
     pair of a QuotesAsk by itself (parse then gets an ask with exactly that pair). `merge(replies, ask)`: one record takes
     several pages; it makes the records of all of them, and what parse reads of a single page only shows that it is good.
+    `threaded`: all of it is work for a thread, never for the event loop.
     """
 
     request: RequestFn
@@ -119,7 +122,7 @@ def read(decode: msgspec.json.Decoder[T], body: bytes) -> T:
         raise PayloadChanged(
             f"the body does not have the expected shape: {error}", path=path_of(error)
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         start = body[:80].lstrip()
         kind = "HTML" if start[:1] == b"<" else "not JSON, or cut short"
         raise PayloadChanged(f"the body is {kind}: {error}", path="$") from None
@@ -176,7 +179,7 @@ def _without_bad_rows(
         for place in reversed(bad):
             del rows[place]
         return msgspec.convert(whole, decode.type, strict=decode.strict), named
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, RecursionError):
         return None  # not JSON, no such list, or something beside its rows does not fit
 
 

@@ -85,6 +85,25 @@ class VenueIndex(AssetIndex):
         self._streaks: dict[tuple[str, str], int] = {}
         self._proven: dict[tuple[str, str], str] = {}
         self._withdrawn: dict[tuple[str, str], TickerConflict] = {}
+        self.doubted: frozenset[str] = frozenset()
+        """Providers of whose tickers none counts before it is proven."""
+
+    def doubt(self, provider: str, tickers: Mapping[str, str]) -> None:
+        """A provider that was added, with its own spellings: each of its tickers has to be proven."""
+        self._renew(provider, tickers)
+        self.doubted |= {provider}
+
+    def trust(self, provider: str, tickers: Mapping[str, str]) -> None:
+        """A provider of the package, with its own spellings."""
+        self._renew(provider, tickers)
+        self.doubted -= {provider}
+
+    def _renew(self, provider: str, tickers: Mapping[str, str]) -> None:
+        """What was proven or withdrawn of an earlier entry of this id says nothing of the new one."""
+        self._venue_tickers[provider] = {**VENUE_ASSETS.get(provider, {}), **tickers}
+        for known in (self._venue_memo, self._streaks, self._proven, self._withdrawn):
+            for key in [key for key in known if key[0] == provider]:
+                del known[key]
 
     def forget_venues(self) -> None:
         """Map every ticker anew; what was proven or withdrawn stays so."""
@@ -121,11 +140,11 @@ class VenueIndex(AssetIndex):
     def _map(self, provider: str, ticker: str) -> tuple[Asset | None, bool]:
         own = self._venue_tickers.get(provider, {}).get(ticker, ticker)
         if own != ticker and own in self._assets:
-            return self._assets[own], True
+            return self._assets[own], provider not in self.doubted
         holders = self._base_first(self.holders(own.upper()))
         if not holders:
             return None, False
-        return holders[0].asset, self._alone(holders)
+        return holders[0].asset, provider not in self.doubted and self._alone(holders)
 
     def _alone(self, holders: list[Holder]) -> bool:
         """Whether the first holder has the ticker for itself. A learned asset never has: thousands of coins nobody

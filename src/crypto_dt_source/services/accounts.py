@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ BUFFER = 50_000
 DISTINCT = 1000
 """Rows of client requests a minute; what differs beyond is counted under the address EVERYBODY_ELSE."""
 EVERYBODY_ELSE = "*"
+BUCKETS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0)
+"""Upper bounds of the latencies that are counted by route; above the last there is one more."""
+MOST_ROUTES = 500
+"""Routes that are counted by themselves. There are fewer; this holds whatever is passed here."""
 Alike = tuple[int, str, str, int]
 """Minute, address, endpoint, status."""
 HOUR_MS = 3_600_000
@@ -28,6 +33,23 @@ class _Batch:
     sum_ms: float
 
 
+class RouteTimes:
+    """Answers of one route since the start: by status, and by the bucket of BUCKETS_MS their time is in."""
+
+    __slots__ = ("buckets", "statuses", "sum_ms")
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {}
+        self.buckets = [0] * (len(BUCKETS_MS) + 1)
+        self.sum_ms = 0.0
+
+    def add(self, status: int, elapsed_ms: float) -> None:
+        """Count one answer."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.buckets[bisect_left(BUCKETS_MS, elapsed_ms)] += 1
+        self.sum_ms += elapsed_ms
+
+
 @dataclass(slots=True)
 class Accounts:
     """Counts at once, keeps rows until `drain`: one for all requests of a minute that are alike, so that a flood does not
@@ -38,6 +60,7 @@ class Accounts:
     total_requests: int = 0
     total_calls: int = 0
     dropped: int = 0
+    routes: dict[str, RouteTimes] = field(default_factory=dict)
     _alike: dict[Alike, _Batch] = field(default_factory=dict)
     _minute: int = 0
     _distinct: int = 0
@@ -52,6 +75,7 @@ class Accounts:
             self.minutes.append([minute, 0, 0.0])
         self.minutes[-1][1] += 1
         self.minutes[-1][2] += elapsed_ms
+        (self.routes.get(endpoint) or self._route(endpoint)).add(status, elapsed_ms)
         if minute != self._minute:
             self._minute, self._distinct = minute, 0
         key = (minute, address, endpoint, status)
@@ -68,6 +92,10 @@ class Accounts:
         else:
             batch.count += 1
             batch.sum_ms += elapsed_ms
+
+    def _route(self, endpoint: str) -> RouteTimes:
+        name = endpoint if len(self.routes) < MOST_ROUTES else EVERYBODY_ELSE
+        return self.routes.setdefault(name, RouteTimes())
 
     @property
     def requests(self) -> list[UserRequestRow]:

@@ -145,7 +145,7 @@ class Board:
 
     def _hold(self, entry: Entry, asset_id: str, quote: Quote) -> None:
         key = (entry.id, quote.symbol)
-        certain = entry.kind == "aggregator" or self.resolver.counts(entry.id, quote.base)
+        certain = self._certain(entry, quote.base)
         place, other = (self.quotes, self.unproven) if certain else (self.unproven, self.quotes)
         by_source = place.setdefault(asset_id, {})
         before = by_source.get(key) or self._take(other, asset_id, key)
@@ -174,6 +174,28 @@ class Board:
             quote.base,
         )
         self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
+
+    def _certain(self, entry: Entry, base: str) -> bool:
+        """Whether a quote counts: an aggregator's own id tells the coin, unless the aggregator is one that was added."""
+        if entry.kind == "aggregator" and entry.id not in self.resolver.doubted:
+            return True
+        return self.resolver.counts(entry.id, base)
+
+    def know(self, entry: Entry) -> None:
+        """Take in quotes of this entry from now on."""
+        self.entries = {**self.entries, entry.id: entry}
+
+    def drop(self, provider: str) -> None:
+        """Take every quote of a provider off the board. Its entry stays known: what is under way may still come."""
+        for place in (self.quotes, self.unproven):
+            for asset_id in [a for a, held in place.items() if any(key[0] == provider for key in held)]:
+                for key in [key for key in place[asset_id] if key[0] == provider]:
+                    self._take(place, asset_id, key)
+                self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
+        for key in [key for key in self.streamed if key[0] == provider]:
+            del self.streamed[key]
+        self.polled.pop(provider, None)
+        self.version += 1
 
     @staticmethod
     def _take(

@@ -14,6 +14,7 @@ from ..model.errors import AllProvidersFailed, UnknownSymbol, UpstreamRejected
 from ..model.quote import Pair
 from ..store.cache import Cached, Loaded
 from .allowance import first_call
+from .exchanges import out_of_reach
 from .listing import identify, pair_at
 from .runtime import Runtime
 
@@ -91,13 +92,16 @@ async def _ask(
     """The first answer that is `usable`, of at most ANSWERS_TRIED; the last one that is not when none is. Raises
     AllProvidersFailed, or UnknownSymbol when no venue lists the pair."""
     await identify(rt, asset)
-    names = [source.entry.id for source in rt.gateway.offering(capability)]
+    names: list[str] | None = None
+    answered: set[str] = set()
     if provider is not None:
         rt.gateway.source(provider)
-        names = [name for name in names if name == provider]
+        names = [provider]
+
+    far = out_of_reach(rt, capability, quote, provider)
 
     def ask_for(source: Source) -> Ask | None:
-        pair = pair_at(rt, source, asset, quote)
+        pair = None if source.entry.id in far else pair_at(rt, source, asset, quote)
         return None if pair is None else make(pair)
 
     poor: Answer[Record] | None = None
@@ -115,8 +119,9 @@ async def _ask(
             return answer
         poor = answer
         # The other host of a venue shows the same book.
-        venue = rt.gateway.source(answer.provider).entry.source
-        names = [name for name in names if rt.gateway.source(name).entry.source != venue]
+        answered.add(rt.gateway.source(answer.provider).entry.source)
+        left = [s.entry.id for s in rt.gateway.offering(capability) if s.entry.source not in answered]
+        names = [name for name in left if provider in (None, name)]
         if not names:
             break
     assert poor is not None  # noqa: S101 - the loop returned or raised otherwise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from ..model.ask import Capability, InstrumentsAsk, QuotesAsk
 from ..model.asset import Instrument
 from ..model.errors import CdtsError, SymbolNotListed, UpstreamError
 from ..model.quote import Pair, Quote
-from ..store import BudgetRow, ProviderRow
+from ..store import BudgetRow
 from ..store.cache import Loaded
 from ..store.repos import assets as asset_repo
 from ..store.repos import budgets as budget_repo
@@ -20,7 +19,7 @@ from ..store.repos import calls as call_repo
 from ..store.repos import providers as provider_repo
 from ..store.repos import retention
 from ..telemetry import logger
-from . import market, persist, providers
+from . import archive, exchanges, jobs, market, persist, provider_health
 from .runtime import Runtime
 
 log = logger("collect")
@@ -165,7 +164,9 @@ async def _write_accounts(rt: Runtime) -> int:
             calls = []
     finally:
         rt.accounts.put_back(requests, calls)
-    await provider_repo.write_status(rt.store, list(_states(rt)))
+    if rt.schedule.may_run():
+        # Of a process beside the one that collects they would say nothing.
+        await provider_repo.write_status(rt.store, list(provider_health.states(rt)))
     return rows
 
 
@@ -178,21 +179,6 @@ async def store_budgets(rt: Runtime) -> int:
         await budget_repo.write(rt.store, rows, now)
     rt.gateway.saved_ms = now
     return len(uses)
-
-
-def _states(rt: Runtime) -> Iterable[ProviderRow]:
-    for source in rt.gateway.sources.values():
-        checks = [
-            ms for ms in (source.health.last_success_ms, source.health.last_failure_ms) if ms is not None
-        ]
-        score = source.health.score
-        yield ProviderRow(
-            source.entry.id,
-            providers.state(rt, source.entry),
-            None if score is None else score / 100,
-            max(checks, default=None),
-            source.health.last_failure,
-        )
 
 
 async def clean_up(rt: Runtime) -> int:
@@ -210,14 +196,20 @@ async def clean_up(rt: Runtime) -> int:
         calls_ms=limits.retention_requests_days * day,
         requests_ms=limits.retention_requests_days * day,
     )
-    deleted = await retention.sweep(rt.store, keep, rt.clock.now_ms())
-    return sum(deleted.values())
+    now = rt.clock.now_ms()
+    keep = await archive.before_leaving(rt, keep, now)
+    deleted = await retention.sweep(rt.store, keep, now)
+    return sum(deleted.values()) + await jobs.forget(rt)
 
 
 async def one_round(rt: Runtime) -> int:
     """Every venue's quotes once, all at the same time: for a service that does not collect in the background. A venue
     that takes longer than ROUND_S is left out, what it delivered until then stays. Gives how many venues answered."""
-    names = [s.entry.id for s in rt.gateway.offering(Capability.QUOTES) if s.entry.kind == "venue"]
+    names = [
+        s.entry.id
+        for s in rt.gateway.offering(Capability.QUOTES)
+        if s.entry.kind == "venue" and exchanges.collected(rt, s.entry)
+    ]
     tasks = [asyncio.create_task(venue_quotes(rt, name), name=f"quotes of {name}") for name in names]
     if not tasks:
         return 0

@@ -64,9 +64,9 @@ class _Taken(io.RawIOBase):
         return taken
 
 
-def schema_of(dataset: str, facts: Mapping[str, str]) -> Any:
-    """The Arrow schema of a dataset, `facts` in its metadata."""
-    fields = [pa.field(column.name, _TYPES[column.kind]) for column in COLUMNS[dataset]]
+def schema_of(columns: Sequence[Column], facts: Mapping[str, str]) -> Any:
+    """The Arrow schema of these columns, `facts` in its metadata."""
+    fields = [pa.field(column.name, _TYPES[column.kind]) for column in columns]
     return pa.schema(fields, metadata=dict(facts))
 
 
@@ -86,11 +86,11 @@ def _array(column: Column, values: tuple[Any, ...]) -> Any:
 
 
 class _Rows(ABC):
-    """Rows in, bytes out."""
+    """Rows in, bytes out. `dataset` is one of COLUMNS, or the columns themselves."""
 
-    def __init__(self, dataset: str, facts: Mapping[str, str]) -> None:
-        self.columns = COLUMNS[dataset]
-        self.schema = schema_of(dataset, facts)
+    def __init__(self, dataset: str | Sequence[Column], facts: Mapping[str, str]) -> None:
+        self.columns = COLUMNS[dataset] if isinstance(dataset, str) else tuple(dataset)
+        self.schema = schema_of(self.columns, facts)
         self.sink = _Taken()
 
     def add(self, rows: Sequence[Row]) -> bytes:
@@ -111,7 +111,7 @@ class _Rows(ABC):
 class ArrowRows(_Rows):
     """An Arrow IPC stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format)."""
 
-    def __init__(self, dataset: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, dataset: str | Sequence[Column], facts: Mapping[str, str]) -> None:
         super().__init__(dataset, facts)
         self._writer = pa.ipc.new_stream(self.sink, self.schema)
 
@@ -126,7 +126,7 @@ class ArrowRows(_Rows):
 class ParquetRows(_Rows):
     """A Parquet file, Zstandard inside (https://parquet.apache.org/docs/file-format/)."""
 
-    def __init__(self, dataset: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, dataset: str | Sequence[Column], facts: Mapping[str, str]) -> None:
         super().__init__(dataset, facts)
         self._writer = pq.ParquetWriter(
             self.sink,
@@ -161,7 +161,7 @@ class CsvRows(_Rows):
     reads back as the same float64 and never as an integer's, lists joined by a space, and an apostrophe before a text
     that a spreadsheet would take for a formula."""
 
-    def __init__(self, dataset: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, dataset: str | Sequence[Column], facts: Mapping[str, str]) -> None:
         super().__init__(dataset, facts)
         self._header = ",".join(name for column in self.columns for name in names_of(column)).encode() + EOL
 

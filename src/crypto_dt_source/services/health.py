@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from ..clock import rfc3339
@@ -9,35 +11,62 @@ from ..gateway.feed_events import Status
 from ..model.errors import NoDataYet
 from ..store import StoreError
 from ..store.repos import integrity
+from . import archive, backup, jobs, shipping
 from .runtime import Runtime
+from .vitals import Silent
 
 FRESH_SHARE = 0.5
 """Share of polled venues whose quotes must be younger than the price TTL for the providers to be well."""
+DATABASE, LIMITER = "database", "limiter"
 
 
 def _component(status: str, reason: str | None = None, **facts: Any) -> dict[str, Any]:
     return {"status": status, "reason": reason, **facts}
 
 
-async def report(rt: Runtime) -> dict[str, Any]:
-    """The whole health answer. Never asks an upstream."""
-    components = {
-        "database": await _database(rt),
+async def components(rt: Runtime) -> dict[str, dict[str, Any]]:
+    """Every component: its status, the reason where it is not well, and since when that is so. Never asks an upstream, and
+    waits for nobody longer than `vitals.PATIENCE_S`."""
+    database, limiter = await asyncio.gather(_database(rt), _limiter(rt))
+    found = {
+        DATABASE: database,
         "providers": _providers(rt),
         "models": _models(rt),
-        "cache": _component("ok", entries=len(rt.cache), hits=rt.cache.hits, misses=rt.cache.misses),
+        "websocket": _websocket(rt),
+        "cache": _component(
+            "ok",
+            entries=len(rt.cache),
+            hits=rt.cache.hits,
+            misses=rt.cache.misses,
+            stale=rt.cache.stale,
+        ),
         "scheduler": _scheduler(rt),
-        "limiter": await _limiter(rt),
+        LIMITER: limiter,
         "streams": _streams(rt),
+        "backup": backup.component(rt),
+        "shipping": shipping.component(rt),
+        "archive": archive.component(rt),
     }
-    states = {c["status"] for c in components.values()}
-    overall = (
-        "down" if components["database"]["status"] == "down" else "degraded" if states - {"ok"} else "ok"
-    )
+    for name, component in found.items():
+        since = rt.vitals.since(name, component["status"], component["reason"], rt.started_ms)
+        component["since"] = rfc3339(since)
+    return found
+
+
+def overall(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """`ok`, `degraded`, or `down`, which only the database can bring about."""
+    if found[DATABASE]["status"] == "down":
+        return "down"
+    return "degraded" if any(c["status"] != "ok" for c in found.values()) else "ok"
+
+
+async def report(rt: Runtime) -> dict[str, Any]:
+    """The whole health answer. Never asks an upstream."""
+    found = await components(rt)
     requests, mean = rt.accounts.last_hour()
     return {
-        "status": overall,
-        "components": components,
+        "status": overall(found),
+        "components": found,
         "metrics": {
             "uptime_seconds": (rt.clock.now_ms() - rt.started_ms) // 1000,
             "active_connections": rt.connections() if rt.connections is not None else None,
@@ -52,9 +81,13 @@ async def report(rt: Runtime) -> dict[str, Any]:
 
 async def _database(rt: Runtime) -> dict[str, Any]:
     try:
-        await integrity.alive(rt.store)
+        await rt.vitals.ask(DATABASE, lambda: integrity.alive(rt.store))
     except StoreError as error:
         return _component("down", _failed("read", error), dialect=rt.store.dialect)
+    except Silent as silent:
+        # The service has opened it: a first answer that is only late says nothing yet.
+        if silent.hangs:
+            return _component("down", f"{silent}; answers come from memory", dialect=rt.store.dialect)
     if not rt.store.writable:
         return _component(
             "degraded", "the writer has stopped; nothing is stored until a restart", dialect=rt.store.dialect
@@ -65,6 +98,14 @@ async def _database(rt: Runtime) -> dict[str, Any]:
     if waiting > 100:
         return _component("degraded", f"{waiting} writes wait", dialect=rt.store.dialect)
     return _component("ok", dialect=rt.store.dialect)
+
+
+async def store_size(rt: Runtime) -> int | None:
+    """Bytes of the database; None while it does not tell."""
+    try:
+        return await rt.vitals.ask("size of the database", rt.store.size_bytes)
+    except (StoreError, Silent):
+        return None
 
 
 def _failed(what: str, error: StoreError) -> str:
@@ -83,6 +124,11 @@ def _providers(rt: Runtime) -> dict[str, Any]:
         "resting": silent,
         "newest": rfc3339(max(polled.values())) if polled else None,
     }
+    if rt.schedule.leader.standing == "follows":
+        old_s = (now - rt.pricer.followed_ms) / 1000
+        if old_s > rt.freshness.prices:
+            return _component("degraded", "the process that collects leaves no prices in the store", **facts)
+        return _component("ok", "another process collects", **facts)
     if not polled:
         return _component("degraded", "no provider has delivered quotes yet", **facts)
     if len(fresh) < FRESH_SHARE * len(polled):
@@ -116,16 +162,22 @@ def _models(rt: Runtime) -> dict[str, Any]:
 
 def _scheduler(rt: Runtime) -> dict[str, Any]:
     failing = {job: word for job, word in rt.tasks.items() if word != "ok"}
+    facts: dict[str, Any] = {"leadership": jobs.leadership(rt), "jobs": dict(rt.tasks)}
     if not rt.tasks:
-        return _component("ok", "background work is switched off", jobs={})
+        return _component("ok", "background work is switched off", **facts)
+    if rt.schedule.watched and rt.schedule.leader.standing == "unknown":
+        return _component("degraded", "nobody is known to run the timetable", **facts)
     if failing:
-        return _component("degraded", f"last run failed: {', '.join(sorted(failing))}", jobs=dict(rt.tasks))
-    return _component("ok", jobs=dict(rt.tasks))
+        return _component("degraded", f"last run failed: {', '.join(sorted(failing))}", **facts)
+    return _component("ok", **facts)
 
 
 async def _limiter(rt: Runtime) -> dict[str, Any]:
     limiter = rt.access.limiter
-    alive = await limiter.alive()
+    try:
+        alive = await rt.vitals.ask(LIMITER, limiter.alive)
+    except Silent as silent:
+        alive = not silent.hangs
     facts: dict[str, Any] = {
         "kind": limiter.kind,
         "failures": limiter.failures,
@@ -134,6 +186,21 @@ async def _limiter(rt: Runtime) -> dict[str, Any]:
     }
     if not alive:
         return _component("degraded", "Redis does not answer; requests pass uncounted", **facts)
+    return _component("ok", **facts)
+
+
+def _websocket(rt: Runtime) -> dict[str, Any]:
+    """The clients' connections to the stream."""
+    sessions = rt.sessions
+    facts: dict[str, Any] = {
+        "connections": len(sessions.sessions),
+        "accepted": sessions.accepted,
+        "refused": sessions.refused,
+    }
+    if sessions.stopping:
+        return _component("degraded", "the service stops and takes no new connection", **facts)
+    if not sessions.beating:
+        return _component("degraded", "heartbeats have stopped; silent connections stay open", **facts)
     return _component("ok", **facts)
 
 

@@ -112,6 +112,12 @@ class LiveFeeds:
         feed = self.feeds.get(provider)
         return feed is not None and feed.status().state == "live"
 
+    async def drop(self, provider: str) -> None:
+        """End a venue's stream, where there is one: it left the catalogue."""
+        feed = self.feeds.pop(provider, None)
+        if feed is not None:
+            await feed.close()
+
     async def _follow(self) -> None:
         """Keep what is subscribed in step with who listens."""
         while True:
@@ -122,7 +128,9 @@ class LiveFeeds:
             await self._rt.clock.sleep(LOOK_S)
 
     async def _want(self, provider: str, assets: Sequence[Asset], shown: Set[str]) -> None:
-        feed = self.feeds[provider]
+        feed = self.feeds.get(provider)
+        if feed is None:
+            return
         listing = asyncio.ensure_future(self._topics(provider, assets, shown, feed.stream))
         # One that takes longer is taken up at the next look: the list is kept.
         done, _ = await asyncio.wait({listing}, timeout=LISTED_S)
@@ -154,7 +162,10 @@ class LiveFeeds:
         self, provider: str, assets: Sequence[Asset], shown: Set[str], stream: Stream
     ) -> list[Topic]:
         """Tickers of every asset the venue lists, of the pair that counts in its price; trades of those somebody sees the
-        trades or candles of (`shown`), and of the largest ten."""
+        trades or candles of (`shown`), and of the largest ten. None of a venue that is switched off."""
+        source = self._rt.gateway.sources.get(provider)
+        if source is None or not source.enabled:
+            return []
         pairs = await self._listed(provider)
         tickers: list[Topic] = []
         trades: list[Topic] = []

@@ -235,7 +235,8 @@ async def fetch_assets(rt: Runtime, assets: Sequence[Asset], *, background: bool
         [a.id for a in assets],
         ask_for,
         key_of,
-        providers=[s.entry.id for s in ordered],
+        # People are answered by whom the pools choose.
+        providers=[s.entry.id for s in ordered] if background else None,
         background=background,
     )
     for answer in answers:

@@ -118,6 +118,7 @@ async def consensus_prices(rt: Runtime, asset_ids: Iterable[str]) -> int:
             rt.pricer.judge(asset_id, BASE)
         behind = rt.board.source_quotes(asset_id)
         result = rt.pricer.decide(asset_id, behind, rates, at_ms)
+        rt.tally.note(result, at_ms)
         if result.status == "no_data":
             continue
         prices.append(

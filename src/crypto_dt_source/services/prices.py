@@ -73,6 +73,11 @@ class Pricer:
     last: dict[tuple[str, str], PricePoint] = field(default_factory=dict)
     asked: OrderedDict[str, None] = field(default_factory=OrderedDict)
     rates: dict[str, Rate] = field(default_factory=dict)
+    followed: set[str] = field(default_factory=set)
+    """Assets whose price is that of the process that collects."""
+    followed_ms: int = 0
+    disabled: frozenset[str] = frozenset()
+    factors: Mapping[str, float] = field(default_factory=dict)
     _rates_at: int = -(10**15)
     _rates_version: int = -1
     _rates_complete: bool = False
@@ -83,7 +88,20 @@ class Pricer:
 
     @property
     def policy(self) -> Policy:
-        return Policy(stale_after_ms=self.ttl_s * 1000)
+        return Policy(
+            stale_after_ms=self.ttl_s * 1000,
+            disabled=self.disabled,
+            factors=self.factors,
+        )
+
+    def choose(self, disabled: frozenset[str], factors: Mapping[str, float]) -> None:
+        """Providers an operator switched off, and factors of others' weights: every price is decided anew."""
+        if (disabled, factors) == (self.disabled, self.factors):
+            return
+        self.disabled, self.factors = disabled, dict(factors)
+        self._rates_version = -1
+        self._rates_complete = False
+        self._memo.clear()
 
     def currencies(self) -> list[tuple[str, str]]:
         """(ticker, asset id) of every currency a rate may be measured for."""
@@ -267,7 +285,8 @@ class Pricer:
             return None
         # What was restored at start is stale whatever its age, and so is what no quote on the board stands behind any more:
         # no upstream confirms it.
-        unconfirmed = found.stale or asset_id not in self.board.quotes
+        confirmed = asset_id in self.board.quotes or asset_id in self.followed
+        unconfirmed = found.stale or not confirmed
         return found._replace(stale=unconfirmed or now - found.as_of_ms > self.ttl_s * 1000)
 
     def _converted(self, asset_id: str, vs: str) -> PricePoint | None:
@@ -298,6 +317,18 @@ class Pricer:
             self.last.setdefault((point.asset, point.vs), point)
         for rate in rates:
             self.rates.setdefault(rate.currency, rate)
+
+    def follow(self, points: Iterable[PricePoint], rates: Iterable[Rate], at_ms: int) -> list[PricePoint]:
+        """Take up what the process that collects had at `at_ms`; gives the points that are new here."""
+        self.followed_ms = at_ms
+        self.rates.update((rate.currency, rate) for rate in rates)
+        moved = []
+        for point in points:
+            self.followed.add(point.asset)
+            if self.last.get((point.asset, point.vs)) != point:
+                self.last[(point.asset, point.vs)] = point
+                moved.append(point)
+        return moved
 
     def note_asked(self, asset_id: str) -> None:
         """Remember that someone asked, so that the price is collected and stored from now on."""

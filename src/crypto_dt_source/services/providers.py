@@ -29,7 +29,7 @@ from ..model.ask import (
 )
 from ..model.errors import NotFound
 from ..model.quote import Pair
-from ..providers.catalog import Entry
+from ..providers.catalog import NEEDS_EXTRA, Entry, installed
 from . import health, identity
 from .runtime import Runtime
 
@@ -42,7 +42,7 @@ def state(rt: Runtime, entry: Entry) -> str:
     """`up`, `degraded`, `down`, `idle` (not asked yet), `no_key`, `off` or `gone`."""
     source = rt.gateway.sources.get(entry.id)
     if source is None:
-        return entry.status if entry.status in ("off", "gone") else "no_key"
+        return entry.status if entry.status in ("off", "gone") else "no_key" if installed(entry) else "off"
     if not source.enabled:
         return "off"
     if source.breaker.state != "closed" or all(source.resting(c) is not None for c in entry.offers):
@@ -69,8 +69,11 @@ def view(rt: Runtime, entry: Entry) -> dict[str, Any]:
         "capabilities": {c.value: offer.rank for c, offer in entry.offers.items()},
         "docs": entry.docs or None,
         "attribution": entry.attribution or None,
-        "reason": entry.reason or None,
+        "reason": entry.reason or (None if installed(entry) else NEEDS_EXTRA),
         "since": entry.since or None,
+        "enabled": source is not None and source.enabled,
+        "priority": source.priority if source else None,
+        "weight": source.weight if source else None,
         "health_score": None,
         "success_rate": None,
         "latency_p50_ms": None,

@@ -15,28 +15,42 @@ from ..store.repos import coins as coin_repo
 from ..store.repos import market as market_repo
 from ..store.repos import prices as price_repo
 from ..telemetry import logger
-from . import asset_lists
+from . import asset_lists, choices, pools
 from .market import COINS_PER_PAGE, CoinPage, coins_of
 from .prices import METHOD, PricePoint
 from .runtime import Runtime
 
 log = logger("restore")
+PART_OF_WINDOW = 1 / 60
+"""No part of a window that is stored by itself is longer than this share of it."""
 PAGE_SPAN_MS = 3_600_000
 """Rows of a market list fetched within this span of the newest belong to the same list; older ones have left it."""
 
 
 async def everything(rt: Runtime) -> None:
-    """Assets, prices, rates, spent budgets, and the newest of every list. Raises StoreError."""
+    """What operators chose, assets, prices, rates, spent budgets, and the newest of every list. Raises StoreError."""
+    await choices.restore(rt)
     await asset_lists.restore(rt)
     count = await prices(rt)
     asked = asset_lists.restore_asked(rt)
+    await pools.restore(rt)
+    kept = await budgets(rt)
+    found_lists = [name for name, found in await lists(rt) if found]
+    log.info("restored", prices=count, assets=len(rt.resolver), budgets=kept, asked=asked, lists=found_lists)
+
+
+async def budgets(rt: Runtime, since_ms: int | None = None) -> int:
+    """What was spent of the upstreams' limits; with `since_ms`, what another process spent since this one last knew.
+    Gives how many parts of windows. Raises StoreError."""
     kept = [
         KeptUse(row.scope, row.window_s, row.window_start_ms, round(row.used))
         for row in await budget_repo.all_budgets(rt.store)
+        # The part that was under way then is counted again rather than not.
+        if since_ms is None or row.window_start_ms > since_ms - PART_OF_WINDOW * row.window_s * 1000
     ]
     rt.gateway.restore_use(kept)
-    lists = [name for name, found in await _lists(rt) if found]
-    log.info("restored", prices=count, assets=len(rt.resolver), budgets=len(kept), asked=asked, lists=lists)
+    rt.gateway.saved_ms = rt.clock.now_ms()
+    return len(kept)
 
 
 async def prices(rt: Runtime) -> int:
@@ -83,7 +97,8 @@ def _of_row(row: PriceRow, as_of_ms: int) -> PricePoint:
     )
 
 
-async def _lists(rt: Runtime) -> list[tuple[str, bool]]:
+async def lists(rt: Runtime) -> list[tuple[str, bool]]:
+    """The newest of every list that is not younger here; gives which the store had. Raises StoreError."""
     return [
         ("global", await _global(rt)),
         ("trending", await _trending(rt)),

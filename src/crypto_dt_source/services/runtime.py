@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..analysis.registry import Models
@@ -18,11 +19,20 @@ from ..stream import Bus, Hub
 from .access import Access
 from .allowance import Allowance
 from .board import Board
+from .checks.examined import Examined
+from .checks.installation import Installation
+from .log_files import LogFiles
 from .newsroom import Newsroom
 from .on_demand import OnDemand
+from .schedule import Schedule
+from .tally import Tally
+from .vitals import Vitals
 
 if TYPE_CHECKING:
     from .accounts import Accounts
+    from .catalogue import Added
+    from .discovery_state import Discovery
+    from .keeping import Keeping
     from .live_feeds import LiveFeeds
     from .prices import Pricer
     from .streaming import Sessions
@@ -71,6 +81,8 @@ class Limits:
     request_timeout_s: float = 20.0
     sentiment: bool = True
     """Whether articles are scored."""
+    exchanges_polled: frozenset[str] = frozenset()
+    """Ids of exchanges of the exchange library whose quotes are collected; `all`: every one."""
 
 
 @dataclass(slots=True)
@@ -79,7 +91,7 @@ class Runtime:
 
     clock: Clock
     entries: Mapping[str, Entry]
-    """The catalogue, and the feeds of the settings."""
+    """The catalogue as it is now, and the feeds of the settings."""
     gateway: Gateway
     store: Store
     resolver: Resolver
@@ -109,6 +121,8 @@ class Runtime:
     mode: str = "live"
     started_ms: int = 0
     sessions: Sessions = field(init=False)
+    schedule: Schedule = field(init=False)
+    """The timetable's plans, and who carries them out."""
     feeds: LiveFeeds | None = None
     """The venues' streams; None where none is read."""
     """Connections to the stream: made by the wiring from the Runtime itself."""
@@ -116,5 +130,29 @@ class Runtime:
     """Client connections open now; None where nobody counts them."""
     first_round: asyncio.Event | None = None
     """Set when the first round of quotes is over; None when nothing is collected."""
+    added: dict[str, Added] = field(default_factory=dict)
+    """Entries beside the packaged ones, by id."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the catalogue is changed."""
+    catalogue_seen: dict[str, int] = field(default_factory=dict)
+    """When each stored change of the catalogue was made, ms, as far as it was taken up here."""
+    catalogue_folder: Path | None = None
+    """Where copies of the catalogue are put; None where nowhere."""
+    tally: Tally = field(default_factory=Tally)
+    """What became of quotes in this hour."""
     tasks: dict[str, str] = field(default_factory=dict)
     """What the background work says of itself, by job id: shown in health."""
+    logs: LogFiles = field(default_factory=LogFiles)
+    metrics_access: str = "public"
+    """Who may read the metrics: `public` or `admin`."""
+    vitals: Vitals = field(init=False)
+    installation: Installation = field(default_factory=Installation)
+    """Where it is installed and how it is set, as far as diagnoses look at it."""
+    examined: Examined = field(default_factory=Examined)
+    keeping: Keeping | None = None
+    """Where the database is copied to; None where it is nowhere."""
+    discovery: Discovery = field(init=False)
+    """How new sources are looked for; made by the wiring."""
+
+    def __post_init__(self) -> None:
+        self.vitals = Vitals(self.clock)

@@ -137,6 +137,25 @@ async def mood(rt: Runtime, asset: Asset | None = None) -> Cached[Mood]:
     return await rt.cache.get(key, rt.freshness.sentiment, rt.freshness.sentiment, load)
 
 
+async def sum_up(rt: Runtime) -> int:
+    """The mood of the last day, of everything and of each asset that is named, anew for whoever asks next; gives how many
+    aggregates. Raises StoreError."""
+    now = rt.clock.now_ms()
+    items = await repo.scored(rt.store, now - WINDOW_H * HOUR_MS, limit=MOST_ITEMS)
+    named: dict[str | None, list[Scored]] = defaultdict(list, {None: items})
+    if len(items) < MOST_ITEMS:
+        # All of the day's: no asset's part of them is cut off.
+        for item in items:
+            for mentioned in item.assets:
+                named[mentioned].append(item)
+    for asset, part in named.items():
+        providers = tuple(sorted({item.provider for item in part}))
+        value = Mood(aggregate(part, now), strongest(part, now), providers)
+        rt.cache.put((MOOD, asset), Loaded(value, now, providers))
+        await rt.clock.sleep(0)
+    return len(named)
+
+
 async def by_day(rt: Runtime, *, days: int, asset: Asset | None = None) -> MoodDays:
     """One row a UTC day that has scored articles, ascending; each source's mean weighs with the square root of how many
     it has. Raises StoreError."""

@@ -13,6 +13,7 @@ from ..model.quote import Pair
 from ..providers.kit import Endpoint
 from ..store import SeriesKey
 from ..store.repos import candles as candle_repo
+from .exchanges import out_of_reach
 from .listing import pair_at, price_at
 from .runtime import Runtime
 
@@ -45,8 +46,9 @@ def options(
     if provider is not None:
         rt.gateway.source(provider)
     found: list[Option] = []
+    far = out_of_reach(rt, Capability.CANDLES, quote, provider)
     for source in rt.gateway.offering(Capability.CANDLES):
-        if provider is not None and source.entry.id != provider:
+        if source.entry.id in far or provider not in (None, source.entry.id):
             continue
         if interval not in source.adapter.endpoints[Capability.CANDLES].intervals:
             continue

@@ -16,7 +16,7 @@ from ..pricing.rates import BASE
 from ..providers.resolver import Resolver
 from ..store.cache import Loaded
 from ..store.repos.news import NewsFilter
-from . import defi, fear_greed, health, news, sentiment
+from . import defi, fear_greed, health, news, pool_rows, sentiment
 from .live import price_row, symbol_of
 from .runtime import Runtime
 
@@ -51,6 +51,7 @@ class StreamState:
             "market": lambda _: market_row(rt),
             "defi": lambda _: defi_row(rt),
             "jobs": lambda _: {"jobs": dict(rt.tasks)},
+            "pools": lambda _: pool_rows.state(rt),
             "system": lambda _: {
                 "version": __version__,
                 "mode": rt.mode,

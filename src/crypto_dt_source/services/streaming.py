@@ -293,6 +293,11 @@ class Sessions:
 
     # -- what an operator sees
 
+    @property
+    def beating(self) -> bool:
+        """Whether every connection is looked after."""
+        return not self.sessions or (self._heart is not None and not self._heart.done())
+
     def broadcast(self, message: str, level: str) -> int:
         """Send a notice to every connection; gives how many there are."""
         data = {"event": "notice", "level": level, "message": message}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -51,11 +52,12 @@ _BLOCKED = reply({"code": 0, "msg": "Service unavailable from a restricted locat
 
 
 class _Wire:
-    """One wire module, its routes ready to match: exact paths first, then templates in the order they are written."""
+    """One wire module's routes for an entry, ready to match: exact paths first, then templates in the order they are
+    written."""
 
-    def __init__(self, name: str) -> None:
-        module = importlib.import_module(f"{__package__}.wire.{name}")
-        routes: Mapping[str, Route] = module.ROUTES
+    def __init__(self, entry: Entry) -> None:
+        module = _wire_module(entry.adapter)
+        routes = wire_routes(entry)
         self.error: Callable[[str], SimReply] = module.ERROR
         self._exact = {path: route for path, route in routes.items() if "{" not in path}
         self._templates = [(_pattern(path), route) for path, route in routes.items() if "{" in path]
@@ -69,6 +71,17 @@ class _Wire:
             if found:
                 return route, found.groupdict()
         return None
+
+
+def _wire_module(adapter: str) -> ModuleType:
+    return importlib.import_module(f"{__package__}.wire.{adapter}")
+
+
+def wire_routes(entry: Entry) -> Mapping[str, Route]:
+    """The simulator's routes of an entry: its wire module's `ROUTES`, or what the module's `of(entry)` makes."""
+    module = _wire_module(entry.adapter)
+    found: Mapping[str, Route] = module.of(entry) if hasattr(module, "of") else module.ROUTES
+    return found
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -95,9 +108,8 @@ class SimApp:
         self.faults = Faults(seed, clock, self.entries, self.market.assets)
         self.log = RequestLog()
         self._wires: dict[str, _Wire] = {}
-        for entry in self.entries.values():
-            if entry.adapter not in self._wires:
-                self._wires[entry.adapter] = _Wire(entry.adapter)
+        for adapter in {entry.adapter for entry in self.entries.values()}:
+            _wire_module(adapter)
         self._views: dict[tuple[str, Sight], VenueView] = {}
         self._replies: dict[tuple[str, str, str, str, Sight], SimReply] = {}
         self._replies_of = (-1, -1)
@@ -132,7 +144,7 @@ class SimApp:
         now = self.clock.now_ms()
         entry = self.entries.get(provider)
         shown = [(name, value) for name, value in query if not _secret(name, entry)]
-        found = self._wires[entry.adapter].match(path) if entry else None
+        found = self._wire(entry).match(path) if entry else None
         capabilities = found[0].capabilities if found else ()
         ailment = self.faults.strike(provider, capabilities, now)
         row = self.log.write(now, provider, path, shown, ailment.kinds)
@@ -159,7 +171,7 @@ class SimApp:
             if fault.kind in ("reset", "slow_body"):
                 await self._drip(send, answer, fault, row)
                 return
-            error = self._wires[entry.adapter].error if entry else None
+            error = self._wire(entry).error if entry else None
             answer = _stricken(answer, fault, error)
         row["status"] = answer.status
         await _send(send, answer)
@@ -190,6 +202,12 @@ class SimApp:
             if not body:
                 self._replies[key] = known
         return known
+
+    def _wire(self, entry: Entry) -> _Wire:
+        found = self._wires.get(entry.id)
+        if found is None:
+            found = self._wires[entry.id] = _Wire(entry)
+        return found
 
     def _view(self, provider: str, sight: Sight) -> VenueView:
         view = self._views.get((provider, sight))

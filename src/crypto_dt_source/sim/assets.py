@@ -115,7 +115,21 @@ _FIATS = (
     _Row("USD", "US Dollar", "", 1.0, 0.0),
     _Row("EUR", "Euro", "", 1.08, 0.0),
     _Row("GBP", "Pound Sterling", "", 1.27, 0.0),
+    _Row("JPY", "Yen", "", 0.0067, 0.0),
+    _Row("KRW", "Won", "", 0.00072, 0.0),
+    _Row("AUD", "Australian Dollar", "", 0.66, 0.0),
+    _Row("BRL", "Real", "", 0.185, 0.0),
+    _Row("CZK", "Czech Koruna", "", 0.043, 0.0),
+    _Row("IDR", "Rupiah", "", 0.000061, 0.0),
+    _Row("INR", "Indian Rupee", "", 0.0118, 0.0),
+    _Row("MXN", "Mexican Peso", "", 0.054, 0.0),
+    _Row("PHP", "Philippine Peso", "", 0.0172, 0.0),
+    _Row("TRY", "Lira", "", 0.024, 0.0),
+    _Row("TWD", "Taiwan Dollar", "", 0.031, 0.0),
+    _Row("ZAR", "Rand", "", 0.055, 0.0),
 )
+TRADED_FIATS = ("EUR", "GBP")
+"""Fiat currencies that are sold for dollars at a venue; the others are only paid with."""
 
 STABLE_MOVE = 0.0004
 FIAT_MOVE = 0.0009

@@ -7,6 +7,7 @@ from functools import lru_cache
 from math import exp
 from typing import NamedTuple
 
+from .chain_plans import FIRST_BLOCK, FROM_MS, USUAL
 from .noise import DAILY_OCTAVES, Path, key_of, unit
 from .wire import Call
 
@@ -46,6 +47,17 @@ PLANS = {
     "gnosis": ChainPlan(25_349_537, 1_670_000_000_000, 5000, 0.4 * GWEI, 0.2 * GWEI, 30, 1e9),
     "linea": ChainPlan(10_000_000, 1_726_000_000_000, 2000, 0.00001 * GWEI, 0.03 * GWEI, 12),
     "solana": ChainPlan(200_000_000, 1_687_000_000_000, 400, 0, 0, 1600),
+    **{
+        name: ChainPlan(
+            FIRST_BLOCK,
+            FROM_MS,
+            usual.block_ms,
+            usual.base_gwei * GWEI,
+            (usual.tip_gwei * GWEI) or 3,
+            usual.transactions,
+        )
+        for name, usual in USUAL.items()
+    },
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..model.candle import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_ORIGIN_MS
 from ..model.quote import Pair
 from ..providers.catalog import Entry
-from .assets import SimAsset
+from .assets import TRADED_FIATS, SimAsset
 from .noise import key_of, unit
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class VenueView:
             return False
         stable_quote = self.market.assets[quote].kind == "stablecoin"
         if asset.kind == "fiat":
-            return first and asset.ticker != "USD" and self.entry.source in FIAT_VENUES
+            return first and asset.ticker in TRADED_FIATS and self.entry.source in FIAT_VENUES
         if asset.kind == "stablecoin":
             if quote == "BTC" or (stable_quote and quote != "USDT"):
                 return False

@@ -134,6 +134,10 @@ class Cache:
         slot = self._slots.get(key)
         return slot.loaded if slot else None
 
+    def held(self) -> list[tuple[Hashable, Loaded[Any]]]:
+        """Every key with what is held of it, whatever its age."""
+        return [(key, slot.loaded) for key, slot in self._slots.items() if slot.loaded is not None]
+
     def put(self, key: Hashable, loaded: Loaded[Any], *, hard_s: float | None = None) -> None:
         """Take in a value that came by another way (a scheduled job, the store at start). An older one is ignored.
         `hard_s`: age after which it may be dropped."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -15,7 +16,7 @@ from ..telemetry import logger
 from .errors import StoreError, StoreOpenError
 from .migrations.upgrade import SCHEMA, upgrade
 from .numbers import Numbers
-from .sql import Params, Write
+from .sql import Params, Write, promised
 from .sqlite import FileLock, SqliteDatabase, Turn
 from .writer import Writer
 
@@ -26,6 +27,19 @@ log = logger("store")
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg")
 _POSTGRES_OPTIONS = {"host", "port", "ssl"}
+
+
+class Follower(Protocol):
+    """What is told of every transaction and asked whether it is safe elsewhere too (`shipping.Shipper`)."""
+
+    def committed(self, writes: Sequence[Write]) -> None:
+        """A transaction has been committed."""
+
+    def ready(self) -> None:
+        """Raises StoreError where what is written now could not be kept safe."""
+
+    async def landed(self) -> None:
+        """Return once everything committed until now is safe. Raises StoreError when that takes too long."""
 
 
 class Store:
@@ -46,6 +60,7 @@ class Store:
         self._writer = Writer(database)
         self._read_only = read_only
         self._unreadable = False
+        self._follower: Follower | None = None
         self.address = address
         self.clock = clock
         self.dialect = database.dialect
@@ -75,10 +90,38 @@ class Store:
     async def write(self, batch: Sequence[Write]) -> int:
         """Commit `batch` as one transaction; returns once it is durable, with the number of rows that its counted
         statements changed. Waits while the queue is full. Raises StoreError (nothing of the batch is there) and
-        StoreClosed."""
+        StoreClosed. A batch of what people decided waits until it is safe elsewhere too, where the store is shipped;
+        raises NotShipped (the batch is here) when that takes too long."""
         if self._read_only:
             raise StoreError("the store was opened for reading only")
-        return await self._writer.write(batch)
+        follower = self._follower if self._follower is not None and promised(batch) else None
+        if follower is not None:
+            follower.ready()
+        changed = await self._writer.write(batch)
+        if follower is not None:
+            await follower.landed()
+        return changed
+
+    def follow(self, follower: Follower) -> None:
+        """Tell `follower` of every transaction from now on."""
+        self._follower = follower
+        self._writer.on_commit = follower.committed
+
+    @asynccontextmanager
+    async def between(self) -> AsyncIterator[int]:
+        """A moment between two transactions of a SQLite database; gives a number that changes when another process has
+        committed meanwhile. Raises StoreError."""
+        if not isinstance(self._database, SqliteDatabase):
+            raise StoreError("only a SQLite database is shipped")
+        async with self._writer.between:
+            yield await self._database.others()
+
+    async def tend(self, statement: str) -> list[Any]:
+        """Run a statement that looks after the database itself (an index, a checkpoint, VACUUM), between two
+        transactions; gives its rows. Raises StoreError."""
+        if self._read_only:
+            raise StoreError("the store was opened for reading only")
+        return await self._database.tend(statement)
 
     @property
     def write_error(self) -> StoreError | None:

@@ -23,5 +23,9 @@ class StoreOpenError(StoreError):
     """The store cannot be opened; the message is one sentence that names the address and what to do."""
 
 
+class NotShipped(StoreError):
+    """The batch was written here, and is not yet known to be where the database is shipped to."""
+
+
 class StoreClosed(StoreError):
     """The store is closing or closed; the batch was not written."""

@@ -3,22 +3,25 @@ backups, diagnoses. `tables.py` says what holds for all."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, text
 
 from .columns import big_number, metadata, ms, provider_number, real, word
 
-# `due_ms` is the newest time of the timetable that was taken up, so that what fell due while nothing ran is seen.
+# `due_ms` is the newest time of the timetable that was taken up, so that what fell due while nothing ran is seen. `asked_ms`:
+# when another process asked the one that runs the timetable for a run; it takes that up.
 job_states = Table(
     "job_states",
     metadata,
     ms("due_ms", nullable=True),
+    ms("asked_ms", nullable=True),
     ms("changed_ms"),
     Column("paused", Boolean, nullable=False),
     word("job", nullable=False),
     PrimaryKeyConstraint("job"),
 )
 
-# `outcome` is 'ok' or an error code; NULL: under way, or ended with its process. `cause`: timetable, catch_up, person, fix.
+# `outcome` is 'ok' or an error code; NULL: under way, or ended with its process. `cause`: start, timetable, catch_up, person,
+# command, fix. Of one job one run at most is under way, whichever process it is in.
 job_runs = Table(
     "job_runs",
     metadata,
@@ -33,10 +36,31 @@ job_runs = Table(
     word("error"),
     Index("ix_job_runs_job", "job", "started_ms"),
     Index("ix_job_runs_started_ms", "started_ms"),
+    Index(
+        "ux_job_runs_under_way",
+        "job",
+        unique=True,
+        sqlite_where=text("ended_ms IS NULL"),
+        postgresql_where=text("ended_ms IS NULL"),
+    ),
 )
 
-# What happened in a pool: rotated, failed_over, returned, changed, created, deleted. `provider` came to the front, `other`
-# was there before.
+# Members that are asked after the others of their pool until `until_ms`, or (NULL) until they are brought back. `turned`:
+# by a rotation. Not a part of `pools`, which does not hold shipped ones that nobody changed.
+pool_asides = Table(
+    "pool_asides",
+    metadata,
+    ms("since_ms"),
+    ms("until_ms", nullable=True),
+    Column("turned", Boolean, nullable=False),
+    word("pool", nullable=False),
+    word("reason", nullable=False),
+    provider_number(),
+    PrimaryKeyConstraint("pool", "provider"),
+)
+
+# What happened in a pool: rotated, failed_over, returned, changed, created, deleted, restored. `provider` came to the front
+# or back, `other` was there before.
 pool_events = Table(
     "pool_events",
     metadata,
@@ -55,16 +79,16 @@ provider_hours = Table(
     "provider_hours",
     metadata,
     ms("hour_ms"),
-    real("p50_ms"),
-    real("p95_ms"),
-    real("age_ms"),
-    real("deviation_pct"),
     Column("calls", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("drifts", Integer, nullable=False),
     Column("quotes", Integer, nullable=False),
     Column("excluded", Integer, nullable=False),
     provider_number(),
+    real("p50_ms"),
+    real("p95_ms"),
+    real("age_ms"),
+    real("deviation_pct"),
     PrimaryKeyConstraint("provider", "hour_ms"),
     sqlite_with_rowid=False,
 )
@@ -83,7 +107,7 @@ own_entries = Table(
     PrimaryKeyConstraint("id"),
 )
 
-# `state`: found, probed, shadow, admitted, refused, failed, taken_back. `proposal` is a catalogue entry in JSON, `evidence`
+# `state`: found, probed, shadow, proven, admitted, refused, failed, taken_back. `proposal` is a catalogue entry in JSON, `evidence`
 # what speaks for and against it.
 candidates = Table(
     "candidates",

@@ -87,6 +87,17 @@ class PostgresDatabase:
         # The server answers `DELETE 12`; executemany has no such answer.
         return sum([int((await driver.execute(text, *row)).rsplit(" ", 1)[1]) for row in write.rows])
 
+    async def tend(self, statement: str) -> list[Any]:
+        """Run what cannot be part of a transaction, between two of them; gives no rows. Raises StoreError."""
+        try:
+            async with self._writer.connect() as connection:
+                await (await _driver(connection)).execute(statement)
+        except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
+            raise StoreError(
+                f"the database refused to be looked after: {error}", kind=getattr(error, "sqlstate", None)
+            ) from error
+        return []
+
     async def integrity(self) -> list[str]:
         """PostgreSQL has no check of the whole file over SQL; each table is read once. Raises StoreError for a page that
         fails its checksum."""

@@ -147,16 +147,17 @@ class ProviderRow(NamedTuple):
 
 
 class PoolMemberRow(NamedTuple):
-    """A provider in a pool."""
+    """A provider in a pool. `priority` None: the catalogue's rank. `removed`: a shipped pool is to do without it."""
 
     provider: str
-    priority: int
+    priority: int | None
     weight: float
     enabled: bool = True
+    removed: bool = False
 
 
 class PoolRow(NamedTuple):
-    """A pool and its members, by priority."""
+    """A pool and its members, by priority. `capabilities`: what one of the operator's own serves, by spaces."""
 
     id: str
     name: str
@@ -165,6 +166,7 @@ class PoolRow(NamedTuple):
     created_ms: int
     enabled: bool = True
     members: tuple[PoolMemberRow, ...] = ()
+    capabilities: str = ""
 
 
 class ApiCallRow(NamedTuple):

@@ -15,14 +15,20 @@ from sqlalchemy import Table
 
 Params = Sequence[Any]
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_CHANGED = re.compile(r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)
+PROMISED = frozenset({"api_keys", "pools", "pool_members", "pool_asides", "own_entries"})
+"""Tables of what people decided: a row of theirs that was acknowledged is not lost with the disk."""
 
 
 class Write(NamedTuple):
-    """One statement and the rows it runs for. `counted`: report how many rows it changed (slower: row by row)."""
+    """One statement and the rows it runs for. `counted`: report how many rows it changed (slower: row by row).
+    `promised`: its batch is acknowledged only once it is also where the database is shipped to, if it is; None: where its
+    table is one of PROMISED."""
 
     sql: str
     rows: Sequence[Params]
     counted: bool = False
+    promised: bool | None = None
 
 
 @lru_cache(maxsize=1024)
@@ -30,6 +36,20 @@ def dollars(sql: str) -> str:
     """The statement with PostgreSQL's `$1, $2 …`. No statement of the store holds a literal question mark."""
     parts = sql.split("?")
     return parts[0] + "".join(f"${n}{part}" for n, part in enumerate(parts[1:], 1))
+
+
+@lru_cache(maxsize=1024)
+def _in_promised(sql: str) -> bool:
+    found = _CHANGED.match(sql)
+    return found is not None and found[1].lower() in PROMISED
+
+
+def promised(batch: Sequence[Write]) -> bool:
+    """Whether a batch holds something of what people decided."""
+    return any(
+        bool(write.rows) and (_in_promised(write.sql) if write.promised is None else write.promised)
+        for write in batch
+    )
 
 
 def columns(table: Table, *, without: Sequence[str] = ()) -> list[str]:

@@ -167,6 +167,7 @@ class SqliteDatabase:
         pragmas(self._writer, _WRITER if lock is not None else (*_WRITER, _NO_CHECKPOINT))
         self._held: AsyncConnection | None = None
         self._write: aiosqlite.Connection | None = None
+        self._one = asyncio.Lock()
 
     async def start(self) -> None:
         """Open the writer, which puts the file in WAL mode, and one reader. Raises StoreError."""
@@ -200,8 +201,20 @@ class SqliteDatabase:
         nothing of them is there. A connection that cannot roll back is replaced."""
         if self._turn is None:
             raise StoreError("the database was opened for reading only")
-        async with self._turn:
+        async with self._one, self._turn:
             return await self._transact(writes)
+
+    async def tend(self, statement: str) -> list[Any]:
+        """Run what cannot be part of a transaction, between two of them, on the connection that writes; gives its rows.
+        Raises StoreError."""
+        if self._turn is None:
+            raise StoreError("the database was opened for reading only")
+        async with self._one, self._turn:
+            driver = await self._writing()
+            try:
+                return cast(list[Any], await driver.execute_fetchall(statement))
+            except _DRIVER_ERRORS as error:
+                raise _refusal("the database refused to be looked after", error) from error
 
     async def _transact(self, writes: Sequence[Write]) -> list[int]:
         driver = await self._writing()
@@ -237,6 +250,16 @@ class SqliteDatabase:
         changed = cursor.rowcount
         await cursor.close()
         return changed if write.counted else 0
+
+    async def others(self) -> int:
+        """A number that changes when another process has committed, never by transactions of this one. Not to be called
+        during one. Raises StoreError."""
+        try:
+            driver = await self._writing()
+            ((version,),) = await driver.execute_fetchall("PRAGMA data_version")
+        except _DRIVER_ERRORS as error:
+            raise _refusal("the database could not be read", error) from error
+        return int(version)
 
     async def integrity(self) -> list[str]:
         """What SQLite's own check of the whole file finds; empty when it is clean. Raises StoreError."""

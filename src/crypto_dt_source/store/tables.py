@@ -49,6 +49,7 @@ from .ops_tables import discovery_runs as discovery_runs
 from .ops_tables import job_runs as job_runs
 from .ops_tables import job_states as job_states
 from .ops_tables import own_entries as own_entries
+from .ops_tables import pool_asides as pool_asides
 from .ops_tables import pool_events as pool_events
 from .ops_tables import provider_hours as provider_hours
 
@@ -325,6 +326,7 @@ asset_listings = Table(
     sqlite_with_rowid=False,
 )
 
+# Pools of the operator's own, and shipped ones that were changed. `capabilities`: what one of his own serves, by spaces.
 pools = Table(
     "pools",
     metadata,
@@ -332,18 +334,22 @@ pools = Table(
     word("name", nullable=False),
     word("category", nullable=False),
     word("strategy", nullable=False),
+    word("capabilities", nullable=False),
     Column("enabled", Boolean, nullable=False),
     ms("created_ms"),
 )
 
+# Of a shipped pool only members that differ from the catalogue. `priority` NULL: the rank that the catalogue gives.
+# `removed`: a shipped pool is to do without it.
 pool_members = Table(
     "pool_members",
     metadata,
     Column("pool", Text, ForeignKey("pools.id", ondelete="CASCADE"), nullable=False),
     provider_number(),
-    Column("priority", Integer, nullable=False),
+    Column("priority", Integer),
     real("weight", nullable=False),
     Column("enabled", Boolean, nullable=False),
+    Column("removed", Boolean, nullable=False),
     PrimaryKeyConstraint("pool", "provider"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..telemetry import logger
@@ -54,9 +54,15 @@ class Writer:
 
     last_error: StoreError | None
     """Why the last transaction failed; None once one succeeded."""
+    on_commit: Callable[[Sequence[Write]], None] | None
+    """Told of every transaction, in their order, before its callers are."""
+    between: asyncio.Lock
+    """Held during each transaction: whoever holds it sees the database between two of them."""
 
     def __init__(self, database: Transactions) -> None:
         self.last_error = None
+        self.on_commit = None
+        self.between = asyncio.Lock()
         self._database = database
         self._queue: asyncio.Queue[_Batch | None] = asyncio.Queue(self.QUEUE)
         self._task: asyncio.Task[None] | None = None
@@ -180,7 +186,11 @@ class Writer:
                     owners.append(index)
         counts = [0] * len(group)
         if merged:
-            for owner, changed in zip(owners, await self._database.apply(merged), strict=True):
+            async with self.between:
+                changes = await self._database.apply(merged)
+                if self.on_commit is not None:
+                    self.on_commit(merged)
+            for owner, changed in zip(owners, changes, strict=True):
                 counts[owner] += changed
         return counts
 

@@ -11,7 +11,7 @@ from ..deps import Rt
 from ..errors import responses
 from ..schemas.system import Health, Live, Ready
 
-router = APIRouter(prefix="/api/health", tags=["system"])
+router = APIRouter(tags=["system"])
 
 
 def _json(content: object) -> Response:
@@ -20,19 +20,29 @@ def _json(content: object) -> Response:
     )
 
 
-@router.get("", response_model=Health, responses=responses(), summary="Every component")
+@router.get("/api/health", response_model=Health, responses=responses(), summary="Every component")
 async def report(rt: Rt) -> Response:
-    """Every component with its reason. `degraded` still answers; `down` does not."""
+    """Every component with its reason and since when it is so. `degraded` still answers; `down` does not. No upstream is
+    asked for it, and it is there within 50 ms whatever hangs."""
     return _json({"mode": rt.mode, "version": __version__, **await health.report(rt)})
 
 
-@router.get("/live", response_model=Live, responses=responses(), summary="The process runs")
+@router.get("/health", response_model=Health, responses=responses(), summary="The same")
+@router.get("/api/hf/health", response_model=Health, responses=responses(), summary="The same")
+async def earlier(rt: Rt) -> Response:
+    """GET /api/health, for clients of the earlier API."""
+    return await report(rt)
+
+
+@router.get("/api/health/live", response_model=Live, responses=responses(), summary="The process runs")
 async def live() -> Response:
     """200 as long as the process answers at all."""
     return _json({"status": "ok"})
 
 
-@router.get("/ready", response_model=Ready, responses=responses(503), summary="Prices can be served")
+@router.get(
+    "/api/health/ready", response_model=Ready, responses=responses(503), summary="Prices can be served"
+)
 async def ready(rt: Rt) -> Response:
     """200 once there is at least one price to serve, collected or stored; 503 before."""
     return _json({"status": "ok", "prices": health.ready(rt)})

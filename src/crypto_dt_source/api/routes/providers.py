@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from ...model.errors import NotFound
-from ...services import providers
+from ...services import choices, providers
+from ...services.choices import Choice
+from ..access import Admin, done_to
+from ..bodies import documented, reads
 from ..deps import TEXT, Rt
 from ..errors import responses
-from ..schemas.system import ProviderList, ProviderPage, ProviderStats
-from ..wrap import data_response, meta
+from ..schemas.system import ProviderChecked, ProviderIn, ProviderList, ProviderPage, ProviderStats
+from ..wrap import data_response, fresh_response, meta
 
 router = APIRouter(prefix="/api/providers", tags=["providers"])
 ProviderId = Annotated[
@@ -86,3 +90,47 @@ async def provider_stats(request: Request, rt: Rt, provider_id: ProviderId) -> R
     content = {"data": providers.stats(rt, provider_id)}
     about = meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit")
     return data_response(request, content, about, ttl_s=1)
+
+
+@router.post(
+    "/{provider_id}/health-check",
+    response_model=ProviderChecked,
+    responses=responses(401, 403, 404, 409, 422, 503),
+    dependencies=[Admin],
+    summary="Probe it now",
+)
+async def check(rt: Rt, provider_id: ProviderId) -> Response:
+    """Ask it something cheap, past its breaker, within its budget, whether or not it is switched off. How that ended is the
+    answer, not an error. Needs the admin scope."""
+    checked = await choices.check(rt, provider_id)
+    content = {"data": {**choices.told(checked), "provider": providers.one(rt, provider_id)}}
+    return fresh_response(content, meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit"))
+
+
+@router.patch(
+    "/{provider_id}",
+    response_model=ProviderPage,
+    responses=responses(400, 401, 403, 404, 409, 415, 422, 503),
+    dependencies=[Admin],
+    openapi_extra=documented(ProviderIn, ProviderIn.example),
+    summary="Enable, rank, weigh",
+)
+async def patch(
+    request: Request,
+    rt: Rt,
+    provider_id: ProviderId,
+    body: Annotated[ProviderIn, Depends(reads(ProviderIn))],
+) -> Response:
+    """Change what the body names and leave the rest; null gives the catalogue's value back. It is stored, in force at once
+    in pools and prices, and again after a restart. Needs the admin scope."""
+    before = choices.chosen(choices.in_use(rt, provider_id))
+    given = {name: v for name, v in msgspec.structs.asdict(body).items() if v is not msgspec.UNSET}
+    done_to(request, f"provider_id={provider_id}, " + ", ".join(f"{n}={v}" for n, v in given.items()))
+    choice = Choice(
+        enabled=given.get("enabled", before.enabled),
+        priority=given.get("priority", before.priority),
+        weight=given.get("weight", before.weight),
+    )
+    await choices.change(rt, provider_id, choice)
+    content = {"data": providers.one(rt, provider_id)}
+    return fresh_response(content, meta(rt, source=(), fetched_ms=rt.clock.now_ms(), state="hit"))

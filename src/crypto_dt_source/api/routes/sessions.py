@@ -66,7 +66,7 @@ async def socket_stats(rt: Rt) -> Response:
 @router.post(
     "/api/broadcast",
     response_model=BroadcastDone,
-    responses=responses(400, 401, 403, 415, 422),
+    responses=responses(400, 401, 403, 415, 422, 503),
     dependencies=[Admin],
     openapi_extra=NOTICE,
     summary="Tell every stream connection",

@@ -7,6 +7,30 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
+class Attempt(BaseModel):
+    provider: str
+    failure: str | None = Field(description="Error code; null for the one that answered.")
+    elapsed_ms: float = Field(description="0 for one that was passed over.")
+
+
+class AskedUpstream(BaseModel):
+    """One ask that was made for this answer, and how pools ordered it."""
+
+    capability: str
+    pool: str | None = Field(
+        description="The pool that put the first one there; null where none holds it, or no pool was asked."
+    )
+    strategy: str | None
+    why: str = Field(description="Why in this order, in words.")
+    order: list[str] = Field(
+        description="Who could be asked at once, the first 12, the first one first. Empty where the ask itself named whom to "
+        "ask."
+    )
+    more: int = Field(description="How many come after them.")
+    answered: str | None = Field(description="Null: nobody did.")
+    tried: list[Attempt] = Field(description="Who was asked or passed over, as it ended; the last 12.")
+
+
 class Meta(BaseModel):
     """Provenance of an answer."""
 
@@ -26,6 +50,10 @@ class Meta(BaseModel):
         description="`hit`: it was here. `miss`: an upstream was asked for it now. `stale`: it was here, past its TTL."
     )
     mode: Literal["live", "demo"] = Field(description="`demo`: a simulated market, no real price in it.")
+    asked: list[AskedUpstream] | None = Field(
+        default=None,
+        description="What upstreams were asked for this answer just now, the first 8 asks; not there where none was.",
+    )
 
 
 class TierLimit(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from pydantic import BaseModel, Field
 
 from .common import ListMeta, Meta
+from .jobs import LeaderRow
 
 State = Literal["up", "degraded", "down", "idle", "no_key", "off", "gone"]
 
@@ -58,6 +60,13 @@ class Provider(BaseModel):
     attribution: str | None = Field(description="What its terms want shown.")
     reason: str | None = Field(description="Why it is off or gone.")
     since: str | None = Field(description="Since when it is off or gone.")
+    enabled: bool = Field(description="In use, and not switched off by an operator.")
+    priority: int | None = Field(
+        description="An operator's rank for it in every pool, 1 the first; null: that of `capabilities`."
+    )
+    weight: float | None = Field(
+        description="An operator's factor of how much its quotes count in prices; null: 1."
+    )
     health_score: float | None = Field(description="0 to 100.")
     success_rate: float | None = Field(description="Share of recent calls, 0 to 1.")
     latency_p50_ms: float | None
@@ -77,6 +86,45 @@ class ProviderList(BaseModel):
 
 class ProviderPage(BaseModel):
     data: Provider
+    meta: Meta
+
+
+class ProviderIn(msgspec.Struct):
+    """What to change of a provider; what is left out stays."""
+
+    example: ClassVar[dict[str, Any]] = {"enabled": True, "priority": 1, "weight": 0.5}
+
+    enabled: (
+        Annotated[bool, msgspec.Meta(description="false: it is not asked, and its quotes do not count.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    priority: (
+        Annotated[int, msgspec.Meta(ge=1, le=1000, description="Rank in every pool, 1 the first.")]
+        | msgspec.UnsetType
+        | None
+    ) = msgspec.UNSET
+    weight: (
+        Annotated[
+            float,
+            msgspec.Meta(ge=0.01, le=100, description="Factor of how much its quotes count, before the cap."),
+        ]
+        | msgspec.UnsetType
+        | None
+    ) = msgspec.UNSET
+
+
+class ProviderProbe(BaseModel):
+    """How a probe ended."""
+
+    ok: bool
+    failure: str | None = Field(description="Error code; null for an answer.")
+    elapsed_ms: float
+    checked_at: str
+    provider: Provider
+
+
+class ProviderChecked(BaseModel):
+    data: ProviderProbe
     meta: Meta
 
 
@@ -173,10 +221,11 @@ ComponentStatus = Literal["ok", "degraded", "down"]
 class Component(BaseModel):
     status: ComponentStatus
     reason: str | None = Field(description="Why it is not `ok`, or what is switched off.")
+    since: str = Field(description="Since when it has this status, as far as this process has seen.")
 
 
 class DatabaseHealth(Component):
-    dialect: str | None = Field(default=None, description="`sqlite` or `postgresql`; absent when it is down.")
+    dialect: Literal["sqlite", "postgresql"]
 
 
 class ProvidersHealth(Component):
@@ -186,13 +235,21 @@ class ProvidersHealth(Component):
     newest: str | None = Field(description="When the newest quotes came.")
 
 
+class WebSocketHealth(Component):
+    connections: int = Field(description="Clients of the stream now, event streams among them.")
+    accepted: int = Field(description="Since the start.")
+    refused: int = Field(description="Beyond the number a tier may have, since the start.")
+
+
 class CacheHealth(Component):
     entries: int
     hits: int
     misses: int
+    stale: int = Field(description="Answers past their TTL that were given while a refresh was under way.")
 
 
 class SchedulerHealth(Component):
+    leadership: LeaderRow
     jobs: dict[str, str] = Field(description="`ok` or the error code of the last run, by job.")
 
 
@@ -213,14 +270,46 @@ class StreamsHealth(Component):
     venues: dict[str, StreamState] = Field(description="By provider; empty where no stream is read.")
 
 
+class LastBackup(BaseModel):
+    at: str = Field(description="When it began.")
+    outcome: str = Field(description="`ok` or what was wrong.")
+    size_bytes: int | None = Field(description="Bytes of its files; null for one that failed.")
+    target: str = Field(description="Where it was to go, without user, password or query.")
+
+
+class BackupHealth(Component):
+    last: LastBackup | None = Field(description="Null before the first.")
+
+
+class ShippedState(BaseModel):
+    target: str = Field(description="Where the database is shipped to, without user, password or query.")
+    epoch: str | None = Field(description="This start's place among all; null before it was taken.")
+    confirmed: str | None = Field(description="When everything stored until then was last known to be there.")
+    behind_seconds: int = Field(description="Age of the oldest stored row that is not known to be there.")
+    segments: int = Field(description="Shipped since the start.")
+    copies: int = Field(description="Whole copies shipped since the start.")
+
+
+class ShippingHealth(Component):
+    shipped: ShippedState | None = Field(description="Null where SHIP_URL is not set.")
+
+
+class ArchiveHealth(Component):
+    target: str | None = Field(description="Null where ARCHIVE_URL is not set.")
+
+
 class Components(BaseModel):
     database: DatabaseHealth
     providers: ProvidersHealth
     models: ModelsHealth
+    websocket: WebSocketHealth
     cache: CacheHealth
     scheduler: SchedulerHealth
     limiter: LimiterHealth
     streams: StreamsHealth
+    backup: BackupHealth
+    shipping: ShippingHealth
+    archive: ArchiveHealth
 
 
 class Metrics(BaseModel):

@@ -7,10 +7,11 @@ from ..engine import Store
 from ..rows import Kept
 from ..sql import Write, storable, upsert
 
-__all__ = ["Kept", "all_kept", "get", "put"]
+__all__ = ["Kept", "all_kept", "get", "put", "times"]
 
 _PUT = upsert(tables.kept, where="excluded.timestamp >= kept.timestamp")
 _SELECT = "SELECT key, timestamp, source, payload FROM kept"
+_TIMES = "SELECT key, timestamp FROM kept"
 _ONE = f"{_SELECT} WHERE key = ?"
 _ALL = f"{_SELECT} ORDER BY key"
 
@@ -29,6 +30,11 @@ async def get(store: Store, key: str) -> Kept | None:
     """The list of that key, or None."""
     rows = await store.fetch(_ONE, (storable(key),))
     return _kept(*rows[0]) if rows else None
+
+
+async def times(store: Store) -> dict[str, int]:
+    """When each list was fetched, ms, by key."""
+    return dict(await store.fetch(_TIMES))
 
 
 async def all_kept(store: Store) -> list[Kept]:

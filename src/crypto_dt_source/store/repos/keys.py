@@ -44,7 +44,7 @@ async def revoke(store: Store, id: str, at_ms: int) -> bool:
 
 async def used(store: Store, times: Mapping[str, int]) -> None:
     """Note when keys were used last, ms by id; an earlier time changes nothing."""
-    await store.write([Write(_USED, [(at, name, at) for name, at in times.items()])])
+    await store.write([Write(_USED, [(at, name, at) for name, at in times.items()], promised=False)])
 
 
 async def since(store: Store, changed: int = 0) -> tuple[list[ApiKey], int]:

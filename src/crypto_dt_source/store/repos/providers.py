@@ -28,7 +28,7 @@ async def set_choice(
 ) -> None:
     """Store an operator's choice for one provider; None gives the catalogue's value back."""
     number = (await store.numbers.providers([provider]))[provider]
-    await store.write([Write(_CHOICE, [(enabled, priority, weight, number)])])
+    await store.write([Write(_CHOICE, [(enabled, priority, weight, number)], promised=True)])
 
 
 async def all_providers(store: Store) -> list[ProviderRow]:

@@ -41,15 +41,82 @@ def word(name: str, null: bool = False) -> sa.Column[Any]:
 
 
 def upgrade() -> None:
+    _pools()
     _jobs_and_pools()
     _sources()
+    _discovery()
     _keeping()
+
+
+def _pools() -> None:
+    """Nothing has written into the two tables of the first schema, so that they are made anew rather than altered."""
+    op.drop_table("pool_members")
+    op.drop_table("pools")
+    op.create_table(
+        "pools",
+        word("id"),
+        word("name"),
+        word("category"),
+        word("strategy"),
+        word("capabilities"),
+        flag("enabled"),
+        big("created_ms"),
+        sa.PrimaryKeyConstraint("id", name="pk_pools"),
+    )
+    op.create_table(
+        "pool_members",
+        word("pool"),
+        sa.Column("provider", sa.SmallInteger(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=True),
+        sa.Column("weight", sa.Double(), nullable=False),
+        flag("enabled"),
+        flag("removed"),
+        sa.ForeignKeyConstraint(["pool"], ["pools.id"], name="fk_pool_members_pool", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["provider"], ["providers.number"], name="fk_pool_members_provider"),
+        sa.PrimaryKeyConstraint("pool", "provider", name="pk_pool_members"),
+    )
+    op.create_table(
+        "pool_asides",
+        big("since_ms"),
+        big("until_ms", null=True),
+        flag("turned"),
+        word("pool"),
+        word("reason"),
+        sa.Column("provider", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["provider"], ["providers.number"], name="fk_pool_asides_provider"),
+        sa.PrimaryKeyConstraint("pool", "provider", name="pk_pool_asides"),
+    )
+
+
+def _pools_of_the_first_schema() -> None:
+    op.create_table(
+        "pools",
+        word("id"),
+        word("name"),
+        word("category"),
+        word("strategy"),
+        flag("enabled"),
+        big("created_ms"),
+        sa.PrimaryKeyConstraint("id", name="pk_pools"),
+    )
+    op.create_table(
+        "pool_members",
+        word("pool"),
+        sa.Column("provider", sa.SmallInteger(), nullable=False),
+        count("priority"),
+        sa.Column("weight", sa.Double(), nullable=False),
+        flag("enabled"),
+        sa.ForeignKeyConstraint(["pool"], ["pools.id"], name="fk_pool_members_pool", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["provider"], ["providers.number"], name="fk_pool_members_provider"),
+        sa.PrimaryKeyConstraint("pool", "provider", name="pk_pool_members"),
+    )
 
 
 def _jobs_and_pools() -> None:
     op.create_table(
         "job_states",
         big("due_ms", null=True),
+        big("asked_ms", null=True),
         big("changed_ms"),
         flag("paused"),
         word("job"),
@@ -70,6 +137,14 @@ def _jobs_and_pools() -> None:
     )
     op.create_index("ix_job_runs_job", "job_runs", ["job", "started_ms"])
     op.create_index("ix_job_runs_started_ms", "job_runs", ["started_ms"])
+    op.create_index(
+        "ux_job_runs_under_way",
+        "job_runs",
+        ["job"],
+        unique=True,
+        sqlite_where=sa.text("ended_ms IS NULL"),
+        postgresql_where=sa.text("ended_ms IS NULL"),
+    )
     op.create_table(
         "pool_events",
         serial(),
@@ -88,16 +163,16 @@ def _sources() -> None:
     op.create_table(
         "provider_hours",
         big("hour_ms"),
-        real("p50_ms"),
-        real("p95_ms"),
-        real("age_ms"),
-        real("deviation_pct"),
         count("calls"),
         count("failures"),
         count("drifts"),
         count("quotes"),
         count("excluded"),
         sa.Column("provider", sa.SmallInteger(), nullable=False),
+        real("p50_ms"),
+        real("p95_ms"),
+        real("age_ms"),
+        real("deviation_pct"),
         sa.PrimaryKeyConstraint("provider", "hour_ms", name="pk_provider_hours"),
         sa.ForeignKeyConstraint(["provider"], ["providers.number"], name="fk_provider_hours_provider"),
         sqlite_with_rowid=False,
@@ -112,6 +187,9 @@ def _sources() -> None:
         word("payload"),
         sa.PrimaryKeyConstraint("id", name="pk_own_entries"),
     )
+
+
+def _discovery() -> None:
     op.create_table(
         "candidates",
         big("found_ms"),
@@ -189,7 +267,11 @@ def downgrade() -> None:
         "own_entries",
         "provider_hours",
         "pool_events",
+        "pool_asides",
+        "pool_members",
+        "pools",
         "job_runs",
         "job_states",
     ):
         op.drop_table(table)
+    _pools_of_the_first_schema()

@@ -1,0 +1,37 @@
+"""What health says of shipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..clock import rfc3339
+from .runtime import Runtime
+
+BEHIND_MS = 60_000
+"""Market data may be lost for this long at most; more than that behind is not well."""
+
+
+def component(rt: Runtime) -> dict[str, Any]:
+    """`status`, `reason`, and how far shipping is. A service that ships nothing is well."""
+    shipper = rt.keeping.shipper if rt.keeping is not None else None
+    if shipper is None:
+        return {"status": "ok", "reason": None, "shipped": None}
+    state = shipper.state
+    now = rt.clock.now_ms()
+    behind_ms = 0 if state.behind_ms is None else max(0, now - state.behind_ms)
+    shipped = {
+        "target": state.target,
+        "epoch": state.epoch,
+        "confirmed": None if state.confirmed_ms is None else rfc3339(state.confirmed_ms),
+        "behind_seconds": behind_ms // 1000,
+        "segments": state.segments,
+        "copies": state.copies,
+    }
+    reason = None
+    if state.superseded is not None:
+        reason = "a newer start has taken over shipping; nothing of this process is safe any more; stop it"
+    elif state.error is not None:
+        reason = f"the last shipment failed: {state.error}"
+    elif behind_ms > max(BEHIND_MS, 2000 * shipper.every_s):
+        reason = f"what was stored {behind_ms // 1000} s ago is not yet at the target"
+    return {"status": "ok" if reason is None else "degraded", "reason": reason, "shipped": shipped}

@@ -1,0 +1,157 @@
+"""Making the database again from what was shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from ..telemetry import logger
+from . import chain, snapshots
+from .chain import Manifest, Ref, Segment
+from .errors import StoreError
+from .targets import MISSING, Target, TargetError
+
+log = logger("shipping")
+AT_ONCE = 6
+"""Segments fetched together."""
+# What statements of the store do, and what SQLite's full-text index asks for behind them. A segment that would attach a
+# file or change the schema is none of ours.
+_ALLOWED = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_INSERT,
+    sqlite3.SQLITE_UPDATE,
+    sqlite3.SQLITE_DELETE,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_SAVEPOINT,
+    sqlite3.SQLITE_RECURSIVE,
+}
+
+
+class Refilled(NamedTuple):
+    """What a database was made from: everything a manifest needs to say the same of another epoch. `until_ms` is when the
+    newest of it was shipped."""
+
+    epoch: str
+    schema: str
+    snapshot: Ref
+    segments: tuple[Ref, ...]
+    until_ms: int
+
+
+async def refill(target: Target, to: Path, below: str) -> Refilled | None:
+    """Make the newest database of the epochs under `below` at `to`; None where there is none. A manifest whose objects
+    turn out damaged is passed over for the one before. Raises TargetError, StoreError."""
+    async for manifest in chain.manifests(target, below):
+        scratch = to.with_name(to.name + ".refill")
+        try:
+            made = await _made(target, manifest, scratch)
+        except TargetError as error:
+            if error.kind != MISSING:
+                raise
+            log.warning("a shipped copy is not whole", epoch=manifest.epoch, seq=manifest.seq)
+        except StoreError as error:
+            log.warning(
+                "a shipped copy is damaged", epoch=manifest.epoch, seq=manifest.seq, reason=str(error)
+            )
+        else:
+            await asyncio.to_thread(_appear, scratch, to)
+            return made
+        finally:
+            await asyncio.to_thread(_clear, scratch)
+    return None
+
+
+def _appear(scratch: Path, to: Path) -> None:
+    with scratch.open("rb") as file:
+        os.fsync(file.fileno())
+    scratch.replace(to)
+
+
+def _clear(scratch: Path) -> None:
+    for suffix in ("", ".gz", "-journal", "-wal", "-shm"):
+        scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+
+
+async def _made(target: Target, manifest: Manifest, scratch: Path) -> Refilled:
+    packed = scratch.with_name(scratch.name + ".gz")
+    await target.get_file(manifest.snapshot.name, packed, manifest.snapshot.size)
+    if await asyncio.to_thread(snapshots.sha256_of, packed) != manifest.snapshot.sha256:
+        raise StoreError("the snapshot has another hash than its manifest says")
+    await asyncio.to_thread(snapshots.unpack, packed, scratch)
+    until_ms = manifest.made_ms
+    for at in range(0, len(manifest.segments), AT_ONCE):
+        named = manifest.segments[at : at + AT_ONCE]
+        bodies = await asyncio.gather(*(target.get(ref.name) for ref in named))
+        for ref, data in zip(named, bodies, strict=True):
+            if chain.digest(data) != ref.sha256:
+                raise StoreError(f"{ref.name} has another hash than the manifest says")
+            epoch = ref.name.partition("/")[0]
+            segment = await chain.unpacked(data, epoch, chain.seq_of(ref.name))
+            await asyncio.to_thread(replay, scratch, [segment])
+    followed, until = await _follow(target, manifest, scratch)
+    return Refilled(
+        manifest.epoch,
+        manifest.schema,
+        manifest.snapshot,
+        (*manifest.segments, *followed),
+        max(until_ms, until),
+    )
+
+
+async def _follow(target: Target, manifest: Manifest, scratch: Path) -> tuple[list[Ref], int]:
+    """Replay the segments behind a manifest, as far as they can be seen one after the other."""
+    refs: list[Ref] = []
+    previous, seq, until_ms = manifest.last, manifest.seq, manifest.made_ms
+    sizes = await target.sizes(manifest.epoch)
+    while True:
+        seq += 1
+        name = chain.name_of(manifest.epoch, "segment", seq)
+        if name.partition("/")[2] not in sizes:
+            return refs, until_ms
+        try:
+            data = await target.get(name)
+            segment = await chain.unpacked(data, manifest.epoch, seq)
+        except TargetError:
+            raise
+        except StoreError as error:
+            log.warning("a shipped segment is damaged; what follows it is left", name=name, reason=str(error))
+            return refs, until_ms
+        if segment.previous != previous:
+            return refs, until_ms
+        await asyncio.to_thread(replay, scratch, [segment])
+        previous, until_ms = segment.sha256, segment.made_ms
+        refs.append(Ref(name, len(data), segment.sha256))
+
+
+def _authorize(action: int, first: str | None, _second: str | None, *_: object) -> int:
+    if action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and _second == "load_extension"):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first == "data_version":
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def replay(path: Path, segments: Sequence[Segment]) -> None:
+    """Commit the transactions of these segments again, in order. Blocks. Raises StoreError."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            # A file that a killed process leaves half made is thrown away: nothing of it need be on the disk yet.
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA journal_mode=MEMORY")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.set_authorizer(_authorize)
+            for segment in segments:
+                for transaction in segment.transactions:
+                    connection.execute("BEGIN IMMEDIATE")
+                    for sql, rows in transaction:
+                        connection.executemany(sql, rows)
+                    connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StoreError(f"a shipped segment cannot be replayed: {error}") from error

@@ -1,0 +1,390 @@
+"""Shipping a SQLite database all the time, for hosts whose disk does not last.
+
+What is committed is kept as the statements it was made by and put at the target as a segment every few seconds, at once
+for what people decided. `chain.py` says what lies there and which of it counts, `refill.py` makes the database from it.
+
+That two containers of one redeploy cannot both win rests on one order of steps. A start makes its claim visible and only
+then reads. Whoever ships makes a segment visible and only then looks for claims above its own; finding one, it confirms
+nothing more, for good. So what was confirmed was visible before the claim was, and is in what the newer start read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from ..clock import Clock
+from ..telemetry import logger
+from . import chain
+from .chain import FORMAT, Manifest, Ref
+from .copies import clear_older, put_copy
+from .engine import Store
+from .errors import NotShipped, StoreError
+from .refill import Refilled
+from .snapshots import View
+from .sql import Write
+from .takeup import TakenUp
+from .targets import Target
+
+log = logger("shipping")
+CONFIRM_S = 15.0
+"""How long a caller waits until what he decided is safe."""
+RETRY_S = 3.0
+MANY_ROWS = 50_000
+"""Rows that are shipped at once, whatever the interval."""
+MOST_ROWS = 200_000
+"""Rows that may wait to be shipped; with more a whole copy is shipped instead."""
+SEGMENTS = 500
+"""Segments after which a whole copy is made, so that a start has not too many to replay."""
+LEAST_BYTES = 16_000_000
+"""Bytes of segments after which one is made, where the last copy is smaller than that."""
+COPY_REST_S = 600.0
+END_S = 2.5
+
+
+class _Segment(NamedTuple):
+    """What was cut off the log: `until` is the number of its last transaction, `since_ms` when its first was committed."""
+
+    seq: int
+    data: bytes
+    until: int
+    since_ms: int | None
+
+
+@dataclass(slots=True)
+class Shipped:
+    """How far shipping is. `superseded` is the epoch of a newer start; this one then ships nothing more. `behind_ms`: when
+    the oldest transaction that is not at the target was committed."""
+
+    target: str
+    epoch: str | None = None
+    confirmed_ms: int | None = None
+    behind_ms: int | None = None
+    segments: int = 0
+    copies: int = 0
+    error: str | None = None
+    superseded: str | None = None
+
+
+def _overtaken() -> NotShipped:
+    return NotShipped(
+        "A newer start of this service has taken over; what is changed here would be lost.", kind="superseded"
+    )
+
+
+class Shipper:
+    """Owns the log of one open store and the task that ships it. `start` once, `close` once, before the store's own.
+
+    `taken` is what the start did about the database's file, `schema` the revision it is open with.
+    """
+
+    def __init__(
+        self, store: Store, target: Target, clock: Clock, taken: TakenUp, *, every_s: float, schema: str
+    ) -> None:
+        self._store, self._target, self._clock, self._lineage = store, target, clock, taken.lineage
+        self._path, self.every_s, self._schema = taken.lineage.database, every_s, schema
+        self.state = Shipped(target.shown)
+        self._epoch = taken.epoch
+        self._base: Refilled | None = None
+        if taken.base is not None and taken.base.schema == schema:
+            self._base = taken.base
+        self._newest: Manifest | None = None
+        self._log: list[list[Write]] = []
+        self._rows = 0
+        self._committed = self._confirmed = 0
+        self._since_ms: int | None = None
+        self._others: int | None = None
+        self._broken = self._base is None
+        self._seq, self._last = 0, ""
+        self._unconfirmed: _Segment | None = None
+        self._after_copy = self._after_copy_bytes = 0
+        self._copy_bytes, self._copy_not_before = 0, 0.0
+        self._copying: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._urgent = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # --- what the store asks ---
+
+    def committed(self, writes: Sequence[Write]) -> None:
+        """See `engine.Follower`."""
+        self._committed += 1
+        if self._since_ms is None:
+            self._since_ms = self._clock.now_ms()
+        self.state.behind_ms = self.state.behind_ms or self._since_ms
+        if self.state.superseded is not None or self._broken:
+            return  # the next copy holds it
+        self._log.append(list(writes))
+        self._rows += sum(len(write.rows) for write in writes)
+        if self._rows > MANY_ROWS:
+            self._urgent.set()
+        if self._rows > MOST_ROWS:
+            self._break()
+            log.warning("too much waits to be shipped; a whole copy follows", rows=MOST_ROWS)
+
+    def ready(self) -> None:
+        """See `engine.Follower`. Raises NotShipped once a newer start has taken over."""
+        if self.state.superseded is not None:
+            raise _overtaken()
+
+    async def landed(self) -> None:
+        """See `engine.Follower`. Raises NotShipped."""
+        wanted = self._committed
+        if self._confirmed >= wanted:
+            return
+        self.ready()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, done))
+        self._urgent.set()
+        try:
+            async with asyncio.timeout(CONFIRM_S):
+                await done
+        except TimeoutError:
+            raise NotShipped(
+                "The change was made here and is not yet safe where SHIP_URL says; look whether it is there, then try again."
+            ) from None
+
+    # --- the task ---
+
+    def start(self) -> None:
+        """Follow the store and begin to ship."""
+        self._store.follow(self)
+        self._task = asyncio.create_task(self._run(), name="shipping")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.state.error = "shipping has crashed; the log tells why"
+            log.error("shipping crashed", exc_info=error)
+
+    async def close(self) -> None:
+        """Ship what is left, for at most END_S, then stop."""
+        tasks = [task for task in (self._task, self._copying) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        with contextlib.suppress(StoreError, TimeoutError, OSError):
+            async with asyncio.timeout(END_S):
+                await self._ship()
+        if self._confirmed < self._committed:
+            log.warning("not everything was shipped", since_ms=self.state.behind_ms)
+
+    async def _run(self) -> None:
+        while self.state.superseded is None:
+            begun = self._clock.monotonic()
+            rest_s = self.every_s
+            self._urgent.clear()
+            try:
+                await self._ship()
+                if self.state.error is not None:
+                    log.info("shipping works again")
+                    self.state.error = None
+            except (StoreError, OSError) as error:
+                reason = error.message if isinstance(error, StoreError) else str(error.strerror)
+                if self.state.error is None:
+                    log.warning("shipping failed", reason=reason)
+                self.state.error = reason
+                await self._clock.sleep(min(RETRY_S, self.every_s))
+                rest_s = 0.0
+            await self._pause(begun + rest_s)
+
+    async def _pause(self, until: float) -> None:
+        """Wait until then, or until somebody waits for what he decided."""
+        left = until - self._clock.monotonic()
+        if left <= 0 or any(wanted > self._confirmed for wanted, _ in self._waiting):
+            return
+        timer = asyncio.ensure_future(self._clock.sleep(left))
+        urgent = asyncio.ensure_future(self._urgent.wait())
+        try:
+            await asyncio.wait({timer, urgent}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            urgent.cancel()
+
+    async def _ship(self) -> None:
+        """One shipment: everything committed until now. Raises StoreError; what was cut off is then tried again."""
+        if self._epoch is None:
+            await self._enlist()
+        if await self._outrun():
+            return
+        if self._base is not None:
+            await self._inherit(self._base)
+        # What an earlier attempt cut off comes first.
+        await self._confirm()
+        if self.state.superseded is None:
+            await self._cut()
+            await self._confirm()
+
+    async def _enlist(self) -> None:
+        """Take an epoch for a database that was here at the start, unless another has gone on elsewhere meanwhile."""
+        epoch = await chain.claim(self._target, self._clock, self._lineage.word)
+        newest = await chain.newest_epoch(self._target, epoch)
+        if newest is not None and not self._lineage.knows(newest):
+            self._supersede(newest)
+            return
+        await asyncio.to_thread(self._lineage.add, epoch)
+        self._epoch = epoch
+
+    async def _inherit(self, base: Refilled) -> None:
+        """Say of this epoch that it begins where another ended: nothing is copied."""
+        epoch = self._epoch or ""
+        # The time is the base's, so that an attempt after a failed one says the same under the same name.
+        manifest = Manifest(FORMAT, epoch, 0, base.until_ms, base.schema, base.snapshot, base.segments, "")
+        name = chain.name_of(epoch, "manifest", 0)
+        await chain.put_seen(self._target, self._clock, name, msgspec.json.encode(manifest))
+        self._after_copy, self._base, self._newest = len(base.segments), None, manifest
+        self._after_copy_bytes = sum(ref.size for ref in base.segments)
+        self._copy_bytes = base.snapshot.size
+
+    async def _outrun(self) -> bool:
+        """Whether a newer start has made itself known."""
+        if self.state.superseded is None:
+            highest = await chain.highest_claim(self._target)
+            if highest > (self._epoch or ""):
+                self._supersede(highest)
+        return self.state.superseded is not None
+
+    def _supersede(self, by: str) -> None:
+        self.state.superseded = by
+        self._log, self._rows = [], 0
+        log.error("a newer start has taken over shipping; this one ships nothing more", newer=by)
+        for _, done in self._waiting:
+            if not done.done():
+                done.set_exception(_overtaken())
+        self._waiting = []
+
+    def _break(self) -> None:
+        """The log no longer holds everything: the next thing shipped is a whole copy."""
+        self._log, self._rows, self._broken = [], 0, True
+
+    async def _cut(self) -> None:
+        """Take what was logged off the log, as a segment or, where the log does not hold everything, as a copy."""
+        async with self._store.between() as others:
+            if self._others not in (None, others):
+                # Somebody beside this process: no statement of his is in the log.
+                self._break()
+            self._others = others
+            whole, batches, until, since_ms = self._broken, self._log, self._committed, self._since_ms
+            if not whole and not batches:
+                self._note(until)
+                return
+            view = await asyncio.to_thread(View, self._path) if whole or self._wants_copy() else None
+            self._log, self._rows, self._since_ms, self._broken = [], 0, None, False
+        try:
+            if whole:
+                assert view is not None  # noqa: S101 - opened above
+                await self._whole(view, until)
+            else:
+                await self._pack(batches, until, since_ms, view)
+        except BaseException:
+            # What was taken off the log is nowhere now.
+            self._break()
+            raise
+
+    async def _pack(
+        self, batches: list[list[Write]], until: int, since_ms: int | None, view: View | None
+    ) -> None:
+        seq, epoch = self._seq + 1, self._epoch or ""
+        try:
+            data = await asyncio.to_thread(chain.pack, epoch, seq, self._clock.now_ms(), self._last, batches)
+        except BaseException as error:
+            if view is not None:
+                view.close()
+            if isinstance(error, (TypeError, OverflowError, ValueError)):
+                raise StoreError(f"a transaction cannot be put in a segment: {error}") from error
+            raise
+        self._unconfirmed = _Segment(seq, data, until, since_ms)
+        if view is not None:
+            copy = self._copy_behind(view, seq, chain.digest(data), until)
+            self._copying = asyncio.create_task(copy, name="shipping a copy")
+
+    async def _confirm(self) -> None:
+        segment = self._unconfirmed
+        if segment is None:
+            return
+        epoch = self._epoch or ""
+        name = chain.name_of(epoch, "segment", segment.seq)
+        await chain.put_seen(self._target, self._clock, name, segment.data)
+        if await self._outrun():
+            return
+        self._unconfirmed = None
+        self._seq, self._last = segment.seq, chain.digest(segment.data)
+        self._after_copy += 1
+        self._after_copy_bytes += len(segment.data)
+        self.state.segments += 1
+        self._note(segment.until)
+
+    def _note(self, until: int) -> None:
+        """Everything up to the transaction of this number is at the target."""
+        self._confirmed = until
+        self.state.epoch = self._epoch
+        self.state.confirmed_ms = self._clock.now_ms()
+        self.state.behind_ms = self._since_ms
+        for wanted, done in self._waiting:
+            if wanted <= until and not done.done():
+                done.set_result(None)
+        self._waiting = [(wanted, done) for wanted, done in self._waiting if not done.done()]
+
+    # --- copies ---
+
+    def _wants_copy(self) -> bool:
+        """Whether there are so many segments that a copy is better."""
+        if self._copying is not None and not self._copying.done():
+            return False
+        many = self._after_copy >= SEGMENTS or self._after_copy_bytes > max(LEAST_BYTES, self._copy_bytes)
+        return many and self._clock.monotonic() >= self._copy_not_before
+
+    async def _whole(self, view: View, until: int) -> None:
+        """Ship a copy in the place of a segment: what follows it does not follow what came before."""
+        # A number of its own for each attempt: a late flush of one must not lie under the name of the next.
+        self._seq += 1
+        seq = self._seq
+        ref = await self._put(view, seq)
+        last = f"copy:{ref.sha256}"
+        manifest = await self._manifest(ref, seq, last)
+        if await self._outrun():
+            return
+        self._last = last
+        self._note(until)
+        await self._replaced(manifest)
+
+    async def _copy_behind(self, view: View, seq: int, last: str, until: int) -> None:
+        """Ship a copy beside the segments, to shorten what a start has to replay; `last` is the segment it stands for."""
+        self._copy_not_before = self._clock.monotonic() + COPY_REST_S
+        try:
+            ref = await self._put(view, seq)
+            while self._confirmed < until:
+                if self.state.superseded is not None:
+                    return
+                await self._clock.sleep(RETRY_S)
+            manifest = await self._manifest(ref, seq, last)
+            if not await self._outrun():
+                await self._replaced(manifest)
+        except StoreError as error:
+            log.warning("a copy could not be shipped", reason=error.message)
+
+    async def _put(self, view: View, seq: int) -> Ref:
+        name = chain.name_of(self._epoch or "", "snapshot", seq)
+        return await put_copy(self._target, self._clock, view, self._path, name)
+
+    async def _manifest(self, ref: Ref, seq: int, last: str) -> Manifest:
+        epoch = self._epoch or ""
+        manifest = Manifest(FORMAT, epoch, seq, self._clock.now_ms(), self._schema, ref, (), last)
+        name = chain.name_of(epoch, "manifest", seq)
+        await chain.put_seen(self._target, self._clock, name, msgspec.json.encode(manifest))
+        return manifest
+
+    async def _replaced(self, manifest: Manifest) -> None:
+        """A copy is there: segments count from it, and what it replaces may go."""
+        self.state.copies += 1
+        self._after_copy, self._after_copy_bytes = self._seq - manifest.seq, 0
+        self._copy_bytes = manifest.snapshot.size
+        before, self._newest = self._newest, manifest
+        await clear_older(self._target, manifest, before)

@@ -1,0 +1,97 @@
+"""What a start does about a database that is shipped: take up the file that is here, or make it from what was shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from glob import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from ..clock import Clock
+from ..telemetry import logger
+from . import chain
+from .errors import StoreError, StoreOpenError
+from .lineage import Lineage
+from .refill import Refilled, refill
+from .sqlite import FileLock
+from .targets import Target, TargetError
+
+log = logger("shipping")
+_ABOVE_ALL = "~"
+
+
+class TakenUp(NamedTuple):
+    """`epoch` was claimed already where the file had to be made; `base` is what it was made from."""
+
+    lineage: Lineage
+    epoch: str | None
+    base: Refilled | None
+
+
+async def take_up(target: Target, database: Path, clock: Clock) -> TakenUp:
+    """See the module. A file that is here is kept while nothing at the target is newer; one that has been overtaken is
+    put aside under another name. Without a file the target must answer. Raises StoreOpenError."""
+    lock = FileLock(database.with_name(database.name + ".lock"))
+    try:
+        await asyncio.to_thread(database.parent.mkdir, parents=True, exist_ok=True)
+        lock.take()
+        return await _take_up(target, database, clock)
+    except TargetError as error:
+        raise StoreOpenError(
+            f"SHIP_URL: there is no database at {database}, and what was shipped cannot be read: {error.message}"
+        ) from error
+    except StoreOpenError:
+        raise
+    except (StoreError, OSError, sqlite3.Error) as error:
+        raise StoreOpenError(f"{database} cannot be taken up: {error}") from error
+    finally:
+        lock.release()
+
+
+async def _take_up(target: Target, database: Path, clock: Clock) -> TakenUp:
+    lineage = Lineage(database)
+    await asyncio.to_thread(lineage.load)
+    await asyncio.to_thread(_sweep, database)
+    if await asyncio.to_thread(database.is_file):
+        try:
+            newest = await chain.newest_epoch(target, _ABOVE_ALL)
+        except TargetError as error:
+            log.warning(
+                "the shipping target does not answer; going on with the file here", reason=error.message
+            )
+            return TakenUp(lineage, None, None)
+        if newest is None or lineage.knows(newest):
+            return TakenUp(lineage, None, None)
+        if not lineage.shipped:
+            raise StoreOpenError(
+                f"SHIP_URL holds the copy of another database than {database}; move that file away to go on from the "
+                "copy, or give an empty SHIP_URL to go on from the file"
+            )
+        aside = database.with_name(f"{database.name}.overtaken-{newest}")
+        await asyncio.to_thread(put_aside, database, aside)
+        log.warning("the database here was overtaken by another start and put aside", name=aside.name)
+    epoch = await chain.claim(target, clock, lineage.word)
+    await asyncio.to_thread(lineage.begin, epoch)
+    made = await refill(target, database, epoch)
+    if made is not None:
+        await asyncio.to_thread(lineage.add, made.epoch)
+        log.info("restored from what was shipped", epoch=made.epoch, segments=len(made.segments))
+    return TakenUp(lineage, epoch, made)
+
+
+def _sweep(database: Path) -> None:
+    """Remove what a killed process was making of this database."""
+    for kind in ("snapshot-*", "refill*"):
+        for path in database.parent.glob(f"{escape(database.name)}.{kind}"):
+            path.unlink(missing_ok=True)
+
+
+def put_aside(database: Path, to: Path) -> None:
+    """Rename a database nobody has open, its log folded in. Blocks. Raises OSError, sqlite3.Error."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    database.replace(to)
+    for suffix in ("-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""Backups of both databases: proved when made, found out when damaged, restored only where that harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crypto_dt_source.store import (
+    PoolMemberRow,
+    PoolRow,
+    PriceRow,
+    QuoteRow,
+    Store,
+    StoreError,
+    backup,
+    open_store,
+    snapshots,
+)
+from crypto_dt_source.store.repos import audit, integrity, pools, prices
+from crypto_dt_source.store.rows import AuditRow
+from crypto_dt_source.store.targets import Target
+
+NOW = 1_700_006_400_000
+
+
+async def filled(store: Store) -> None:
+    await prices.write_prices(store, [PriceRow(f"asset{n}", NOW + n, n + 0.1) for n in range(300)])
+    members = (PoolMemberRow(provider="okx", priority=1, weight=1.0, enabled=True),)
+    await pools.put(
+        store,
+        PoolRow(
+            id="p",
+            name="ünïcode \U0001f4b0",
+            category="market",
+            strategy="priority",
+            enabled=True,
+            created_ms=1,
+            members=members,
+        ),
+    )
+    for number in range(3):
+        await audit.begun(store, AuditRow(0, NOW + number, "a", "::1", "POST /x", "t", f"r{number}", None))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Target:
+    return Target(str(tmp_path / "backups"))
+
+
+async def test_a_backup_restored_is_the_same_database(store: Store, url: str, place: Target) -> None:
+    await filled(store)
+    before = (await integrity.check(store)).rows
+    made = await backup.make(url, place, NOW, "1.2.3")
+    assert made.problems == []
+    assert made.name.startswith("cdts-20231115T000000Z-")
+    assert made.manifest.version == "1.2.3"
+    assert made.manifest.tables["prices"].rows == 300
+    with pytest.raises(StoreError):  # in use
+        await backup.restore(place, made.name, url, force=True)
+    await pools.remove(store, "p")
+    await store.close()
+    with pytest.raises(StoreError, match="--force"):
+        await backup.restore(place, made.name, url, force=False)
+    assert (await backup.restore(place, made.name, url, force=True)).problems == []
+    again = await open_store(url, pool_size=1)
+    try:
+        assert (await integrity.check(again)).rows == before
+        assert (await pools.all_pools(again))[0].members[0].provider == "okx"
+        # Numbers go on after those that were restored.
+        await audit.begun(again, AuditRow(0, NOW + 9, "a", "::1", "POST /x", "t", "r9", None))
+        assert [row.request for row in await audit.page(again, 9)] == ["r9", "r2", "r1", "r0"]
+    finally:
+        await again.close()
+
+
+async def test_a_backup_beside_writes_is_one_moment(store: Store, url: str, place: Target) -> None:
+    over = asyncio.Event()
+
+    async def write() -> int:
+        number = 0
+        while not over.is_set():
+            at = NOW + number
+            quotes = [
+                QuoteRow(f"a{n}", at, "okx", "okx", "venue", "A", "USD", 1.0, None, None, None, None, at, at)
+                for n in range(7)
+            ]
+            await prices.write_prices(store, [PriceRow(f"a{n}", at, 1.0) for n in range(7)], quotes)
+            number += 1
+        return number
+
+    await filled(store)
+    writer = asyncio.create_task(write())
+    made = await backup.make(url, place, NOW, "1")
+    over.set()
+    written = await writer
+    assert made.problems == []
+    batches, rest = divmod(made.manifest.tables["quotes"].rows, 7)
+    assert rest == 0
+    assert made.manifest.tables["prices"].rows == 300 + 7 * batches
+    assert batches < written
+
+
+async def test_damage_is_found_whatever_is_damaged(store: Store, url: str, place: Target) -> None:
+    await filled(store)
+    made = await backup.make(url, place, NOW, "1")
+    folder = Path(place.shown) / made.name
+    manifest = folder / backup.MANIFEST
+    told = manifest.read_bytes()
+    # Contents: the manifest tells of other rows than the files hold.
+    harmed = msgspec.json.decode(told)
+    harmed["tables"]["prices"][0] += 1
+    harmed["tables"]["pools"][1] = "0" * 64
+    manifest.write_bytes(msgspec.json.encode(harmed))
+    problems = (await backup.verify(place, made.name, url)).problems
+    assert [line.split(":")[0] for line in problems] == ["pools", "prices"]
+    with pytest.raises(StoreError, match="damaged"):
+        await backup.restore(place, made.name, url, force=True)
+    # Files: a byte differs, then one is gone.
+    manifest.write_bytes(told)
+    file = folder / made.manifest.files[0].name
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert "hash" in (await backup.verify(place, made.name, url)).problems[0]
+    file.unlink()
+    assert "not there" in (await backup.verify(place, made.name, url)).problems[0]
+    manifest.unlink()
+    with pytest.raises(StoreError, match="no backup"):
+        await backup.verify(place, made.name, url)
+
+
+async def test_a_damaged_page_is_found(sqlite_store: Store, tmp_path: Path, place: Target) -> None:
+    await filled(sqlite_store)
+    url = f"sqlite:///{tmp_path}/data/cdts.db"
+    made = await backup.make(url, place, NOW, "1")
+    folder = Path(place.shown) / made.name
+    plain = bytearray(gzip.decompress((folder / "database.gz").read_bytes()))
+    at = plain.rindex(b"asset123")
+    plain[at : at + 8] = b"ASSET123"
+    packed = gzip.compress(bytes(plain))
+    (folder / "database.gz").write_bytes(packed)
+    harmed = msgspec.json.decode((folder / backup.MANIFEST).read_bytes())
+    harmed["files"][0]["sha256"] = snapshots.sha256_of(folder / "database.gz")
+    (folder / backup.MANIFEST).write_bytes(msgspec.json.encode(harmed))
+    problems = (await backup.verify(place, made.name, url)).problems
+    assert any("assets" in line for line in problems)
+
+
+async def test_the_oldest_go_and_what_is_not_whole(
+    sqlite_store: Store, tmp_path: Path, place: Target
+) -> None:
+    url = f"sqlite:///{tmp_path}/data/cdts.db"
+    await place.put("cdts-20200101T000000Z-dead/database.gz", b"half")
+    await place.put("other/file", b"not ours")
+    made = [(await backup.make(url, place, NOW + n * 86_400_000, "1")).name for n in range(3)]
+    assert await backup.names(place) == made[::-1]
+    removed = await backup.rotate(place, 2)
+    assert sorted(removed) == ["cdts-20200101T000000Z-dead", made[0]]
+    assert await backup.names(place) == made[:0:-1]
+    assert sorted(await place.folders()) == sorted([*made[1:], "other"])
+
+
+async def test_a_backup_of_another_kind_is_refused(
+    sqlite_store: Store, tmp_path: Path, place: Target
+) -> None:
+    made = await backup.make(f"sqlite:///{tmp_path}/data/cdts.db", place, NOW, "1")
+    with pytest.raises(StoreError, match="postgresql"):
+        await backup.restore(place, made.name, "postgresql://nobody@127.0.0.1/none", force=True)

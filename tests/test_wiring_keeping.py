@@ -1,0 +1,43 @@
+"""Where the database is shipped to, as the wiring reads it from the settings."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+import harness
+from crypto_dt_source.clock import SystemClock
+from crypto_dt_source.settings import SettingsError
+from crypto_dt_source.wiring_keeping import open_kept
+
+SALT = "5f0c9a7be1d2438f96b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708"
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"database_url": "postgresql://a@127.0.0.1/b", "api_key_salt": SALT}, "PostgreSQL"),
+        ({}, "API_KEY_SALT"),
+    ],
+    ids=["postgresql", "no-salt"],
+)
+async def test_what_cannot_be_shipped_stops_the_start(
+    tmp_path: Path, values: dict[str, str], word: str
+) -> None:
+    given = harness.settings(tmp_path, ship_url=str(tmp_path / "target"), **values)
+    async with AsyncExitStack() as stack:
+        with pytest.raises(SettingsError, match=word):
+            await open_kept(given, SystemClock(), stack, ships=True)
+
+
+async def test_only_a_process_that_serves_ships(tmp_path: Path) -> None:
+    given = harness.settings(tmp_path, ship_url=str(tmp_path / "target"), api_key_salt=SALT)
+    for ships in (False, True):
+        async with AsyncExitStack() as stack:
+            store, keeping = await open_kept(given, SystemClock(), stack, ships=ships)
+            assert store.writable
+            assert (keeping.shipper is not None) == ships
+        assert (tmp_path / "target").exists() == ships
+    assert str(tmp_path) in keeping.backups.shown
