@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import harness
+from crypto_dt_source import wiring
 from crypto_dt_source.clock import SystemClock
+from crypto_dt_source.services import access, collect, pools
 from crypto_dt_source.settings import SettingsError
+from crypto_dt_source.store import StoreError
 from crypto_dt_source.wiring_keeping import open_kept
 
 SALT = "5f0c9a7be1d2438f96b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708"
@@ -41,3 +47,29 @@ async def test_only_a_process_that_serves_ships(tmp_path: Path) -> None:
             assert (keeping.shipper is not None) == ships
         assert (tmp_path / "target").exists() == ships
     assert str(tmp_path) in keeping.backups.shown
+
+
+async def test_what_the_store_refuses_at_the_end_keeps_nothing_else_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def refuses(name: str) -> Callable[[object], Awaitable[int]]:
+        async def work(_: object) -> int:
+            tried.append(name)
+            raise StoreError("full")
+
+        return work
+
+    parts = [
+        (access, "save"),
+        (access, "save_uses"),
+        (pools, "follow"),
+        (collect, "store_accounts"),
+        (collect, "store_budgets"),
+    ]
+    for module, name in parts:
+        monkeypatch.setattr(module, name, refuses(name))
+    schedule = SimpleNamespace(leader=SimpleNamespace(standing="leads"))
+    await wiring._keep_accounts(cast("Any", SimpleNamespace(access=None, schedule=schedule)))
+    assert tried == [name for _, name in parts]

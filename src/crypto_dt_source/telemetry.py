@@ -147,9 +147,11 @@ def _plain(value: Any) -> Value:
 
 def _spelt(value: Any) -> str:
     try:
-        return json.dumps(value, default=repr, ensure_ascii=False)
+        text = json.dumps(value, default=repr, ensure_ascii=False)
     except (TypeError, ValueError):
-        return repr(value)
+        text = repr(value)
+    # Half a surrogate pair inside a list of an upstream is no text that a file could take.
+    return _CONTROL.sub(_escaped, text)
 
 
 class _Foreign(logging.Handler):

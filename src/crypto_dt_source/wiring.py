@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
 from functools import partial
@@ -57,6 +57,8 @@ FIRSTS_PER_S, FIRSTS_AT_ONCE = 2.0, 240.0
 back, and the upstreams' limits stay there for everybody else."""
 FIRST_PAGES_PER_S, FIRST_PAGES_AT_ONCE = 1 / 30, 120.0
 LOOKUPS_PER_S, LOOKUPS_AT_ONCE = 1 / 60, 20.0
+STOP_S = 5.0
+"""As the service ends it waits this long for a database that does not answer."""
 
 
 def freshness_of(settings: Settings) -> Freshness:
@@ -185,12 +187,12 @@ async def open_runtime(
                 stack,
                 rt,
                 settings,
-                # Whoever brings a transport of their own brings the sockets too, or wants none.
                 streams=connector is not None or transport is None,
                 collects=bool(settings.enable_background_tasks if background is None else background),
                 ws_urls=ws_urls or {},
                 connector=connector,
             )
+        stack.callback(store.end_within, STOP_S)
         yield rt
 
 
@@ -251,7 +253,8 @@ async def _begin_work(
     ws_urls: Mapping[str, str],
     connector: Connector | None,
 ) -> None:
-    """Start what goes on by itself; the stack ends it."""
+    """Start what goes on by itself; the stack ends it. Whoever brings a transport of their own brings the sockets too, or
+    wants none: no `streams`."""
     keeping = Runner(rt, KEEPING, collects=False)
     stack.push_async_callback(keeping.stop)
     keeping.start()
@@ -372,11 +375,15 @@ def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]
 
 async def _keep_accounts(rt: Runtime) -> None:
     """The last minute's requests, calls and spent budgets, which a clean stop need not lose; and what callers have used,
-    which must not be given back."""
-    with contextlib.suppress(StoreError):
-        await access_service.save(rt.access)
-        await access_service.save_uses(rt.access)
-        await pools.follow(rt)
-        await collect.store_accounts(rt)
-        if rt.schedule.leader.standing != "follows":
-            await collect.store_budgets(rt)
+    which must not be given back. One that the store refuses keeps none of the others from it."""
+    works: list[Callable[[], Awaitable[int]]] = [
+        partial(access_service.save, rt.access),
+        partial(access_service.save_uses, rt.access),
+        partial(pools.follow, rt),
+        partial(collect.store_accounts, rt),
+    ]
+    if rt.schedule.leader.standing != "follows":
+        works.append(partial(collect.store_budgets, rt))
+    for work in works:
+        with contextlib.suppress(StoreError):
+            await work()

@@ -211,3 +211,5 @@ async def test_health_says_who_runs_the_timetable(api: Service) -> None:
     assert scheduler["leadership"]["standing"] == "leads"
     assert scheduler["leadership"]["since"] == "2026-09-21T09:37:17Z"
     assert ":" in scheduler["leadership"]["leader"]
+    api.rt.schedule.leader.leads = lambda: False  # type: ignore[method-assign]
+    assert jobs.leadership(api.rt) == {"standing": "unknown", "leader": None, "since": None}

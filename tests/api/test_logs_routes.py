@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
@@ -165,12 +168,21 @@ async def test_deletion_is_by_time_and_in_the_audit_log(api: Service) -> None:
     # The end of a line that nobody finished goes with the old ones.
     assert (body["deleted_lines"], body["before"]) == (21, "2026-11-22T06:00:20Z")
     assert numbers(await asked(api)) == [23, 22, 21, 20]
+    (api.rt.logs.folder / "no file.jsonl").mkdir()
+    with pytest.MonkeyPatch.context() as disk:
+        disk.setattr(Path, "unlink", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+        refused = error_of(await api.client.delete("/api/logs", headers=ADMIN), 503, "store_unavailable")
+    assert "Permission denied" in refused["error"]
     everything = await api.client.delete("/api/logs", headers=ADMIN)
     assert everything.json()["deleted_lines"] == 4
     assert (await asked(api))["data"] == []
     newest = await audit.page(api.rt.store, 2, None)
-    assert [(row.action, row.status) for row in newest] == [("DELETE /api/logs", 200)] * 2
-    assert [row.target for row in newest] == ["before=now", "before=2026-11-22T06:00:20Z"]
+    assert [(row.action, row.status) for row in newest] == [
+        ("DELETE /api/logs", 200),
+        ("DELETE /api/logs", 503),
+    ]
+    older = await audit.page(api.rt.store, 3, None)
+    assert [row.target for row in older] == ["before=now", "before=now", "before=2026-11-22T06:00:20Z"]
     await fill(api, lines())
 
 
@@ -185,4 +197,7 @@ async def test_only_admins_read_it(api: Service, path: str) -> None:
 )
 async def test_wrong_filters_are_named(api: Service, name: str, value: str) -> None:
     answer = await api.client.get("/api/logs", params={name: value}, headers=ADMIN)
-    assert error_of(answer, 422, "invalid_parameter")["details"]["parameter"] == name
+    details = error_of(answer, 422, "invalid_parameter")["details"]
+    assert details["parameter"] == name
+    if name == "level":
+        assert details["allowed"] == ["debug", *LEVELS]

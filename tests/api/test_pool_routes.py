@@ -349,6 +349,11 @@ async def test_a_provider_that_leaves_the_catalogue_leaves_its_pools(api: Servic
     await send(api, "POST", "/own/failover", {"provider": "okx"})
     await send(api, "PUT", "/exchanges/members/okx", {"priority": 7})
     await catalogue.remove_entry(api.rt, "okx")
+    # The process that leads says so, and no other beside it.
+    api.rt.schedule.leader.standing = "follows"
+    await pools.follow(api.rt)
+    assert api.rt.gateway.pools.asides
+    api.rt.schedule.leader.standing = "leads"
     await pools.follow(api.rt)
     assert [m["provider"] for m in (await pool(api, "own"))["members"]] == ["kraken"]
     assert (await kinds(api, "own"))[-1] == ("changed", None, "okx")

@@ -196,6 +196,10 @@ def test_a_broken_database_is_told_without_a_traceback(
     said = capsys.readouterr()
     assert "Traceback" not in said.err + said.out
     assert "not a database" in said.err + said.out
+    (told,) = (line for line in said.out.splitlines() if line.startswith("critical"))
+    assert told.split()[1] == "database"
+    assert "cdts db restore" in said.out
+    assert "sqlalche" not in said.out
 
 
 def test_doctor_makes_no_file_and_finds_nothing_wrong(

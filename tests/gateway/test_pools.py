@@ -270,3 +270,19 @@ async def test_a_source_that_comes_or_goes_changes_the_order_at_once() -> None:
 
 def test_each_strategy_is_described() -> None:
     assert all(words and words == words.strip() for words in STRATEGIES.values())
+
+
+async def test_a_failing_member_that_left_is_forgotten() -> None:
+    rig = Rig("a", "b")
+    pools, sources = rig.gateway.pools, rig.gateway.sources
+    rig.script("a", *[BROKEN] * 10)
+    await rig.book()
+    pools.let_go(sources)
+    assert set(pools.failing) == {("exchanges", "a")}
+    pools.let_go({"b": sources["b"]})
+    assert not pools.failing
+    pools.failing["exchanges", "a"] = 1
+    # A pool of the operator's own places it now: what it answers would never be counted in the one it was in.
+    pools.take_up([own(Member("a"), capabilities=frozenset(sources["a"].entry.offers))], [])
+    pools.let_go(sources)
+    assert not pools.failing

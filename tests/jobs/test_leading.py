@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,4 +131,46 @@ async def test_a_bug_in_looking_after_the_leader_is_told_and_does_not_last(
         before = rig.leader.looks
         assert await rig.ran_now("leads") == {TIMED, "quotes:a", "count"}
         assert rig.leader.looks > before + 5
+    assert capsys.readouterr().err.count("who leads is not looked after") == 1
+
+
+async def test_the_end_waits_for_what_a_change_had_begun_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(monkeypatch)
+    gate, ended = asyncio.Event(), []
+
+    async def slow(rt: Any) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await gate.wait()
+            ended.append(rt)
+        return 0
+
+    rig.leader.standing = rig.leader.next = "leads"
+    rig.leading._jobs[:] = [replace(rig.leading._jobs[0], run=slow)]
+    await rig.leading.start()
+    await rig.clock.advance(1)
+    rig.leader.next = "unknown"
+    await rig.clock.advance(2 * HEARD_EVERY_S)
+    stop = asyncio.create_task(rig.leading.stop())
+    await rig.clock.settle()
+    assert not stop.done()
+    gate.set()
+    await stop
+    assert ended == [rig.rt]
+
+
+async def test_a_change_that_fails_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with started(Rig(monkeypatch)) as rig:
+        start, failures = rig.leading._start_leading, [ZeroDivisionError]
+
+        async def failing() -> None:
+            if failures:
+                raise failures.pop()
+            await start()
+
+        monkeypatch.setattr(rig.leading, "_start_leading", failing)
+        assert await rig.ran_now("leads") == {TIMED, "quotes:a", "count"}
     assert capsys.readouterr().err.count("who leads is not looked after") == 1

@@ -66,7 +66,7 @@ async def test_a_failure_to_expect_is_noted_and_the_job_goes_on(capsys: pytest.C
             raise NoDataYet("nothing yet")
 
     run, times = counting(work)
-    async with Rig(Job("a", 10, run)) as rig:
+    async with Rig(Job("a", 10, run, provider="kraken")) as rig:
         assert rig.rt.tasks == {"a": "no_data_yet"}
         await rig.clock.advance(25)
         assert rig.rt.tasks == {"a": "no_data_yet"}
@@ -75,6 +75,7 @@ async def test_a_failure_to_expect_is_noted_and_the_job_goes_on(capsys: pytest.C
     told = capsys.readouterr().err
     assert told.count("job failed") == 1
     assert told.count("job works again") == 1
+    assert told.count("provider=kraken") == 2, "of each line, so that the log can be asked for one provider"
     assert len(times) >= 4
 
 

@@ -62,6 +62,8 @@ def test_of_the_public_list_two_headings_are_read() -> None:
         Lead("https://coins.example.org/docs", "page", "Coins"),
         Lead("https://rates.example.org", "page", "Rates"),
     ]
+    # Were the blanks tried in every split, this would take a day, and no other thread would run.
+    assert public_apis(b"### Blockchain \n##" + b" " * 300_000 + b"x" * 200, SITE) == []
 
 
 def test_of_described_apis_those_about_cryptocurrencies_are_taken() -> None:
@@ -129,8 +131,9 @@ PATHS = {
         ),
         ({"openapi": "3.0.0"}, "https://x.example.org"),
         ({"swagger": "2.0", "host": "api.example.org", "basePath": "/v1/"}, "https://api.example.org/v1"),
+        ({"openapi": "3.0.0", "servers": [{"url": "http://["}]}, "https://x.example.org"),
     ],
-    ids=["servers", "none", "swagger"],
+    ids=["servers", "none", "swagger", "no address"],
 )
 def test_a_description_leads_to_what_needs_no_parameter(head: dict[str, Any], base: str) -> None:
     assert urls(openapi(json({**head, "paths": PATHS}), SITE)) == [f"{base}/tickers", f"{base}/prices"]
@@ -141,7 +144,7 @@ def test_a_page_leads_to_its_feeds_then_to_addresses_of_prices_in_its_text() -> 
         '<html><head><link rel="alternate" type="application/rss+xml" title="All &amp; news" href="/feed.xml">'
         '<link rel="alternate" hreflang="de" href="/de"><link rel=service-desc href="https://x.example.org/desc">'
         '</head><body><a href="/swagger.json">Spec</a> GET <code>https://api.x.example.org/v1/tickers</code>, then '
-        "https://api.x.example.org/v1/orders and https://api.x.example.org/coins/{id}.</body>"
+        "https://api.x.example.org/v1/orders and https://api.x.example.org/coins/{id}, https://x\u2100y.org/prices.</body>"
     )
     assert page(text.encode(), SITE, "text/html") == [
         Lead("https://x.example.org/feed.xml", "feed", "All & news"),

@@ -31,7 +31,7 @@ from crypto_dt_source.model.quote import Pair
 from crypto_dt_source.model.unreadable import Unreadable
 from crypto_dt_source.providers import catalog, exchange_calls
 from crypto_dt_source.providers.exchange_calls import Markets, Shelf, error_of
-from crypto_dt_source.providers.exchange_driver import request_of
+from crypto_dt_source.providers.exchange_driver import Driven, request_of
 from crypto_dt_source.providers.kit import Adapter, Reply, Request
 
 NOW = 1_790_000_000_000
@@ -135,9 +135,19 @@ def test_the_time_of_the_reply_is_no_time_of_the_exchange() -> None:
 
 
 def test_a_number_that_cannot_be_written_out_is_nothing() -> None:
-    book = {**BOOK, "asks": [["1e999999999", "1"], ["101", "2"]]}
+    # Every one of them keeps ccxt busy for minutes where it is read.
+    spelled = ("1e999999999", "1E 999999999", "1e9_999_999_99", " 1e-99999999 ", ".5e+99999999")
+    book = {**BOOK, "asks": [*([price, "1"] for price in spelled), ["101", "2"]]}
     (read,) = Talk().hear(BookAsk(BTC), [market("BTC", stockPrec="99999999999")], book)
     assert [level.price for level in read.asks] == [101]
+    kept = {"a": ["1e5", "2.5E-10", "5e4b1c", "E100", "12"], "1e9": "x"}
+    assert Driven().decoded(json.dumps(kept)) == kept, "no id and no usual number is lost"
+    with pytest.raises(PayloadChanged, match="rows"):
+        Driven().decoded("[" + "0," * 20_000 + "0]")
+    assert Driven().decoded(r'{"a": "1\u00659999999", "1e9999999": 1, "b": 1e9999999}') == {
+        "a": None,
+        "b": None,
+    }
 
 
 def test_rows_that_cannot_be_read_are_named_and_too_many_of_them_refused() -> None:

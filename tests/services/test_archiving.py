@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.clock import ManualClock, rfc3339
 from crypto_dt_source.model.candle import DAY_MS
 from crypto_dt_source.services import archive, backup, shipping
 from crypto_dt_source.services.keeping import Keeping
@@ -88,6 +88,18 @@ async def test_nothing_leaves_while_the_archive_fails(rt: Any, tmp_path: Path) -
     keep = await archive.before_leaving(rt, KEEP, NOW)
     assert await retention.sweep(rt.store, keep, NOW) == {"prices": 8}
     assert archive.component(rt)["reason"] is None
+
+
+async def test_the_days_before_a_failure_leave_and_are_not_written_again(rt: Any, tmp_path: Path) -> None:
+    await _days(rt.store, 11, 12, 13)
+    day = NOW // DAY_MS * DAY_MS - 12 * DAY_MS
+    year = tmp_path / "archive" / "prices" / rfc3339(day)[:4]
+    (year / f"prices-{rfc3339(day)[:10]}.parquet").mkdir(parents=True)
+    for expected in ({"prices": 4}, {}):
+        keep = await archive.before_leaving(rt, KEEP, NOW)
+        assert await retention.sweep(rt.store, keep, NOW) == expected
+        assert [path.name[:10] for path in year.glob("*") if path.is_file()] == ["prices-202"]
+    assert archive.component(rt)["status"] == "degraded"
 
 
 async def test_without_an_archive_retention_stays_as_it_is(rt: Any) -> None:

@@ -204,10 +204,42 @@ def test_what_may_not_be_added_is_named(changes: dict[str, Any], field: str) -> 
     assert caught.value.details["parameter"] == field
 
 
-def test_a_table_that_posts_is_not_added() -> None:
-    tables = {"quotes": {**FIELDS["tables"]["quotes"], "method": "POST", "body": "{}"}}
-    with pytest.raises(InvalidParameter, match="method must be GET"):
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"method": "POST", "body": "{}"}, "tables.quotes.method"),
+        ({"path": "/t\r\nHost: elsewhere"}, "tables.quotes.path"),
+        ({"scale": {"price": 10**400}}, "tables.quotes.scale.price"),
+    ],
+    ids=["post", "line end", "scale"],
+)
+def test_a_table_that_does_more_than_read_is_not_added(changes: dict[str, Any], field: str) -> None:
+    tables = {"quotes": {**FIELDS["tables"]["quotes"], **changes}}
+    with pytest.raises(InvalidParameter) as caught:
         catalogue.usable("exchange", "quay", {**FIELDS, "tables": tables}, origin="admin")
+    assert caught.value.details["parameter"] == field
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "field"),
+    [
+        ("markets", {"call": "withdraw"}, "tables.markets.call"),
+        ("markets", {"name": "{B:>999999999}"}, "tables.markets.name"),
+        ("markets", {"options": 5}, "tables.markets.options"),
+        ("candles", {"max_rows": "x"}, "tables.candles.max_rows"),
+        ("gossip", {}, "gossip"),
+    ],
+    ids=["call", "name", "options", "rows", "unknown"],
+)
+def test_of_the_exchange_library_an_addition_says_what_it_may(
+    table: str, changes: dict[str, Any], field: str
+) -> None:
+    fields = fields_of(catalog.load()["bitget"])
+    assert catalogue.usable("exchange", "again", {**fields, "source": "again"}, origin="admin")
+    tables = {**fields["tables"], table: changes}
+    with pytest.raises(InvalidParameter) as caught:
+        catalogue.usable("exchange", "again", {**fields, "source": "again", "tables": tables}, origin="admin")
+    assert caught.value.details["parameter"] == field
 
 
 @pytest.mark.parametrize("name", ["Quay", "q", "scoreboard", "../x", "a" * 41])
@@ -222,6 +254,9 @@ def test_a_key_goes_only_where_the_package_sends_it() -> None:
     other = {**pro, "auth": {**pro["auth"], "env": "ETHERSCAN_API_KEY"}}
     with pytest.raises(InvalidParameter, match="auth names a key"):
         catalogue.usable("market", "coingecko_pro", other, origin="admin")
+    elsewhere = {**pro, "auth": {"env": pro["auth"]["env"], "place": "query", "name": "k"}}
+    with pytest.raises(InvalidParameter, match="not in this place"):
+        catalogue.usable("market", "coingecko_pro", elsewhere, origin="admin")
     slower = {**pro, "poll_s": 900}
     assert catalogue.usable("market", "coingecko_pro", slower, origin="admin").poll_s == 900
     with pytest.raises(InvalidParameter, match="auth names a key"):

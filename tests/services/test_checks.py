@@ -17,11 +17,14 @@ from bench.diagnosed_faults import FAULTS
 import harness
 from crypto_dt_source import telemetry
 from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.model.ask import Capability
+from crypto_dt_source.model.crontab import Crontab
 from crypto_dt_source.services.checks import contents, machine, upstreams, work
 from crypto_dt_source.services.checks.finding import Finding, Scene
 from crypto_dt_source.services.checks.installation import Installation
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.services.schedule import Plan
+from crypto_dt_source.store import FeedRow
 from crypto_dt_source.store.repos.jobs import JobRun
 
 TOGETHER = (
@@ -135,8 +138,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> World:
     return asyncio.run(made())
 
 
-def plan(name: str, **values: object) -> Plan:
-    return Plan(name, 60, deadline_s=300, **values)  # type: ignore[arg-type]
+def plan(name: str, deadline_s: float = 300, **values: object) -> Plan:
+    return Plan(name, 60, deadline_s=deadline_s, **values)  # type: ignore[arg-type]
 
 
 async def test_jobs_that_hang_crash_fail_or_are_late(shared: World) -> None:
@@ -145,13 +148,17 @@ async def test_jobs_that_hang_crash_fail_or_are_late(shared: World) -> None:
     before, rt.schedule.plans = rt.schedule.plans, {}
     begun: list[str] = []
 
-    def run_of(seconds: int, took_s: int | None = None) -> JobRun:
+    def run_of(seconds: int, took_s: int | None = None, outcome: str = "ok") -> JobRun:
         began = now - seconds * 1000
-        return JobRun("x", "timetable", began, began, None if took_s is None else began + took_s * 1000)
+        if took_s is None:
+            return JobRun("x", "timetable", began, began)
+        return JobRun("x", "timetable", began, began, began + took_s * 1000, outcome)
 
     for one in (
         plan("slow", running=run_of(200), last=run_of(900, 2)),
         plan("long", running=run_of(200), last=run_of(900, 150)),
+        plan("uneven", 3600, running=run_of(900), last=run_of(9000, 2)),
+        plan("failed early", running=run_of(200), last=run_of(900, 2, "store_error")),
         plan("over", running=run_of(400)),
         plan("crashed", begin=begun.append),
         plan("late", begin=begun.append, next_ms=now - 200_000),
@@ -183,6 +190,35 @@ async def test_jobs_that_hang_crash_fail_or_are_late(shared: World) -> None:
         ("job.stuck", "over"),
         ("job.stuck", "slow"),
     ]
+
+
+async def test_a_feed_is_late_by_the_timetable_of_news(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rt, now = shared.rt, shared.clock.now_ms()
+    name = rt.gateway.offering(Capability.NEWS)[0].entry.id
+
+    async def known(_: object) -> list[FeedRow]:
+        return [FeedRow(name, None, None, None, now - 3 * 3_600_000, None)]
+
+    monkeypatch.setattr(upstreams.news_repo, "feeds", known)
+    monkeypatch.setattr(rt, "started_ms", 0)
+    monkeypatch.setattr(rt, "first_round", asyncio.Event())
+    before, rt.schedule.plans = rt.schedule.plans, {}
+    found = {}
+    try:
+        for text, crontab in (
+            ("", None),
+            ("*/30 * * * *", Crontab("*/30 * * * *")),
+            ("0 */6 * * *", Crontab("0 */6 * * *")),
+            ("off", None),
+        ):
+            rt.schedule.plans["news"] = Plan("news", 1800, crontab=crontab, off=text == "off")
+            found[text] = ids(await upstreams.feeds(scene(rt)))
+    finally:
+        rt.schedule.plans = before
+    late = [("feed.dead", name)]
+    assert found == {"": late, "*/30 * * * *": late, "0 */6 * * *": [], "off": []}
 
 
 def safetensors(data: int, told: int) -> bytes:

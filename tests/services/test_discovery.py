@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from candidate_web import TABLE, Desk, looking
 
 from crypto_dt_source.model.errors import Conflict, NotFound
-from crypto_dt_source.providers.directories import MAX_LEADS
+from crypto_dt_source.providers.directories import MAX_LEADS, Lead
+from crypto_dt_source.providers.entry_fields import ID_PATTERN
 from crypto_dt_source.services import catalogue, discovery
 from crypto_dt_source.services import discovery_rule as rule
 from crypto_dt_source.services.discovery_find import _tickers
@@ -268,11 +271,29 @@ def test_a_record_is_bounded() -> None:
         ("https://a.github.io/", "a.github.io"),
         ("https://api.venue.co.uk/", "venue.co.uk"),
         ("https://x.org:8443/", "x.org"),
+        ("https://99coins.example.org/", "example.org"),
+        (f"https://{'a' * 60}.example.org/", "example.org"),
     ],
+    ids=["com", "pages", "country", "port", "digit first", "long"],
 )
-def test_sites_are_told_apart(url: str, site: str) -> None:
+def test_sites_are_told_apart_and_ids_can_be_admitted(url: str, site: str) -> None:
     assert site_of(url) == site
-    assert entry_id(url, id_of(url)).startswith(entry_id(url, "")[:-1])
+    made = entry_id(url, id_of(url))
+    assert re.fullmatch(ID_PATTERN, made)
+    assert made.endswith(f"_{id_of(url)[:6]}")
+
+
+async def test_a_body_that_nobody_foresaw_costs_itself_alone(bare: Desk) -> None:
+    def stumbles(body: bytes, url: str) -> list[Lead]:
+        return [Lead(str(int(body)), "api", "")]
+
+    places = bare.rt.discovery.directories
+    bad = replace(places[0], id="bad", read=stumbles)
+    bare.rt.discovery.directories = [bad, *places]
+    run = await bare.round(TABLE)
+    assert run.found == 1
+    told = discovery.run_view(run)["places"]
+    assert told["bad"] == {"leads": 0, "error": "payload_changed: the body cannot be read: ValueError"}
 
 
 def test_an_exchange_of_the_library_leads_to_its_tickers_or_its_page() -> None:

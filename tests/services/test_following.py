@@ -89,7 +89,11 @@ async def test_health_tells_when_nobody_is_known_to_lead(tmp_path: Path) -> None
     async with harness.running(tmp_path) as (rt, _, _):
         rt.tasks["news"] = "ok"
         rt.schedule.leader.standing = "unknown"
+        # One venue that refuses this region makes nothing unwell but itself.
+        rt.tasks["quotes:binance"] = "region_blocked"
         assert (await health.report(rt))["components"]["scheduler"]["status"] == "ok"
+        rt.tasks["quotes:binance"] = "crashed"
+        assert "quotes:binance" in (await health.report(rt))["components"]["scheduler"]["reason"]
         rt.schedule.watched = True
         scheduler = (await health.report(rt))["components"]["scheduler"]
         assert (scheduler["status"], scheduler["leadership"]["standing"]) == ("degraded", "unknown")

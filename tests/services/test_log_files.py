@@ -52,6 +52,7 @@ def test_a_line_is_kept_as_it_is_shown_and_no_secret_in_it(kept: LogFiles) -> No
         provider="kraken",
         reason=f"{key} a-password-of-theirs\n",
         tried={("a", 1): key},
+        topics=["half a pair \ud800"],
         n=2,
     )
     telemetry.logger("gateway").debug("below the level")
@@ -62,6 +63,7 @@ def test_a_line_is_kept_as_it_is_shown_and_no_secret_in_it(kept: LogFiles) -> No
     assert first["level"] == "warning"
     assert first["component"] == "gateway"
     assert first["reason"] == r"cdts_live_… …\n"
+    assert first["topics"] == r'["half a pair \ud800"]'
     assert first["n"] == 2
     assert key not in str(first)
     assert second["component"] == "some.library"

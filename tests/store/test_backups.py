@@ -132,6 +132,36 @@ async def test_damage_is_found_whatever_is_damaged(store: Store, url: str, place
         await backup.verify(place, made.name, url)
 
 
+async def test_a_restore_keeps_whatever_it_replaces(
+    sqlite_store: Store, tmp_path: Path, place: Target
+) -> None:
+    await filled(sqlite_store)
+    path = Path(sqlite_store.address.removeprefix("sqlite+aiosqlite:///"))
+    made = await backup.make(f"sqlite:///{path}", place, NOW, "1")
+    await pools.remove(sqlite_store, "p")
+    log = path.with_name(path.name + "-wal").read_bytes()
+    to = tmp_path / "elsewhere" / path.name
+    to.parent.mkdir()
+
+    async def restored(*, force: bool) -> None:
+        await backup.restore(place, made.name, f"sqlite:///{to}", force=force)
+        assert snapshots.differences(made.manifest.tables, snapshots.look_at(to)[2]) == []
+
+    # The log of a database that is gone is not played into the one restored.
+    to.with_name(to.name + "-wal").write_bytes(log)
+    await restored(force=False)
+    # A damaged database is what a backup is for.
+    for number, damaged in enumerate((b"no database", b"nor this")):
+        to.write_bytes(damaged)
+        with pytest.raises(StoreError, match="--force"):
+            await restored(force=False)
+        await restored(force=True)
+        kept = to.with_name(to.name + (".replaced", ".replaced-2")[number])
+        assert kept.read_bytes() == damaged
+    to.write_bytes(b"")
+    await restored(force=False)
+
+
 async def test_a_damaged_page_is_found(sqlite_store: Store, tmp_path: Path, place: Target) -> None:
     await filled(sqlite_store)
     url = f"sqlite:///{tmp_path}/data/cdts.db"
@@ -154,11 +184,15 @@ async def test_the_oldest_go_and_what_is_not_whole(
 ) -> None:
     url = f"sqlite:///{tmp_path}/data/cdts.db"
     await place.put("cdts-20200101T000000Z-dead/database.gz", b"half")
+    # And what killed processes were writing.
+    for dead in ("cdts-20200101T000000Z-dead", "cdts-20200102T000000Z-dead"):
+        (Path(place.shown) / dead).mkdir(exist_ok=True)
+        (Path(place.shown) / dead / f".database.gz.{'0' * 32}").touch()
     await place.put("other/file", b"not ours")
     made = [(await backup.make(url, place, NOW + n * 86_400_000, "1")).name for n in range(3)]
     assert await backup.names(place) == made[::-1]
     removed = await backup.rotate(place, 2)
-    assert sorted(removed) == ["cdts-20200101T000000Z-dead", made[0]]
+    assert sorted(removed) == ["cdts-20200101T000000Z-dead", "cdts-20200102T000000Z-dead", made[0]]
     assert await backup.names(place) == made[:0:-1]
     assert sorted(await place.folders()) == sorted([*made[1:], "other"])
 

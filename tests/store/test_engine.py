@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from crypto_dt_source.store import (
@@ -168,3 +170,29 @@ async def test_a_torn_page_is_found(tmp_path: Path) -> None:
         problems = [error.message]
     assert problems
     await store.close()
+
+
+async def test_a_server_that_does_not_answer_is_given_up(postgres_emptied: str) -> None:
+    store = await open_store(postgres_emptied, pool_size=1)
+    other = await asyncpg.connect(postgres_emptied)
+    row = [PriceRow("bitcoin", T0, 1.0)]
+    try:
+        await prices.write_prices(store, row)
+        async with other.transaction():
+            await other.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
+            held = [
+                asyncio.ensure_future(prices.write_prices(store, row)),
+                asyncio.ensure_future(store.fetch("SELECT * FROM prices")),
+            ]
+            done, _ = await asyncio.wait(held, timeout=0.3)
+            assert not done
+            store.end_within(0)
+            assert [type(found) for found in await asyncio.gather(*held, return_exceptions=True)] == [
+                StoreError
+            ] * 2
+            with pytest.raises(StoreError):
+                await store.fetch("SELECT 1")
+            await store.close()
+    finally:
+        await other.close()
+        await store.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -117,6 +119,31 @@ async def test_a_session_the_server_ended_is_noticed(
     finally:
         await leader.close()
     assert capsys.readouterr().err.count("the database does not answer") == 1
+
+
+async def test_a_connection_whose_state_nobody_knows_is_given_up(postgres_url: str) -> None:
+    """Whatever the driver raises, an error that is a bug too: the next look makes a new connection."""
+    for error in (asyncpg.InternalClientError(), RuntimeError("the handler is closed"), ZeroDivisionError()):
+        leader = one(postgres_url, "a:1")
+
+        async def broken(_: str, error: Exception = error) -> None:
+            raise error
+
+        try:
+            await leader.look()
+            real = leader._connection
+            leader._connection = SimpleNamespace(fetchval=broken, terminate=real.terminate)
+            with suppress(ZeroDivisionError):
+                await leader.look()
+            assert (leader.standing, leader.leads()) == ("unknown", False)
+
+            async def again(leader: PostgresLeader = leader) -> bool:
+                await leader.look()
+                return leader.leads()
+
+            await until(again)
+        finally:
+            await leader.close()
 
 
 async def test_a_database_that_is_not_there_is_no_error(tmp_path: Path) -> None:

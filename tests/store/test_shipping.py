@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -309,12 +310,16 @@ async def test_a_target_that_fails_refuses_and_one_that_works_again_takes_all(
     with pytest.raises(NotShipped) as late:
         await pools.put(store, pool("two"))
     assert late.value.status == 503
+    assert "made here" in late.value.public
     assert shipper.state.error is not None
     hosts.folder.unlink()
     away.rename(hosts.folder)
     monkeypatch.setattr(shipping, "CONFIRM_S", 15.0)
     await pools.put(store, pool("three"))
-    assert (await hosts.refilled("b"))["pools"].rows == 3
+    # One that has lost everything is not taken for safe.
+    shutil.rmtree(hosts.folder)
+    await pools.put(store, pool("four"))
+    assert (await hosts.refilled("b"))["pools"].rows == 4
 
 
 async def test_a_file_that_was_overtaken_is_put_aside(hosts: Hosts) -> None:

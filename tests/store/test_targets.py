@@ -61,10 +61,36 @@ async def test_no_error_and_no_name_shows_a_secret(monkeypatch: pytest.MonkeyPat
 
     fsspec.register_implementation("broken", Broken, clobber=True)
     target = Target("broken://user:hunter2@host/path?token=hunter3")
+    assert target.shown == "broken://host/path"
     with pytest.raises(TargetError) as caught:
         await target.put("a/b", b"")
-    assert "hunter" not in f"{caught.value} {caught.value.message} {target.shown}"
-    assert target.shown == "broken://host/path"
+    assert "hunter" not in f"{caught.value} {caught.value.message}"
+    monkeypatch.setattr(Broken, "pipe_file", _speaks)
+    with pytest.raises(TargetError) as caught:
+        await target.put("a/b", b"")
+    assert "hunter" not in f"{caught.value} {caught.value.message}"
+
+
+def _speaks(*_: Any, **__: Any) -> None:
+    raise OSError(-2, "no such host in s3://hunter:2@bucket")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://bucket/a/b", "s3://bucket/a/b"),
+        ("s3://id:hun/ter+=@bucket/a", "s3://bucket/a"),
+        ("ftp://id:hun@t/er@host/a", "ftp://host/a"),
+        ("ftp://id:h?u#nter@host/a", "ftp://…"),
+        ("s3://bucket/a?mail=b@c&token=hunter", "s3://…"),
+        ("hf://datasets/owner/name@main", "hf://…"),
+        ("simplecache::s3://id:hunter@bucket/a", "simplecache://…"),
+        ("zip://a::s3://id:hunter@bucket/a", "zip://…"),
+        ("s3://[hunter/a#hunter", "s3://[hunter/a"),
+    ],
+)
+def test_what_is_shown_holds_no_secret(url: str, shown: str) -> None:
+    assert Target(url).shown == shown
 
 
 async def test_a_target_that_hangs_costs_a_timeout_and_a_thread(

@@ -100,13 +100,16 @@ def shown(got: Any) -> str | int | float | None:
 
 def _allowed(scope: Scope, name: str) -> str | list[str] | None:
     """What a parameter of the matched route may be, in words or as the list of its values."""
-    dependant = getattr(scope.get("route"), "dependant", None)
-    if dependant is None:
-        return None
-    for field in (*dependant.path_params, *dependant.query_params):
-        if field.alias == name:
-            info = field.field_info
-            return _values(info.annotation) or _range(info.annotation, info.metadata)
+    route = getattr(scope.get("route"), "dependant", None)
+    # Those of what the route depends on too: filters that several routes share.
+    waiting = [] if route is None else [route]
+    while waiting:
+        dependant = waiting.pop()
+        for field in (*dependant.path_params, *dependant.query_params):
+            if field.alias == name:
+                info = field.field_info
+                return _values(info.annotation) or _range(info.annotation, info.metadata)
+        waiting += dependant.dependencies
     return None
 
 

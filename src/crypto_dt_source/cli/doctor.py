@@ -16,7 +16,7 @@ from ..clock import SystemClock
 from ..providers import catalog
 from ..providers.assets import load as load_assets
 from ..services.checks.every import CHECKS
-from ..services.checks.finding import CRITICAL, ERROR, Scene
+from ..services.checks.finding import CRITICAL, ERROR, Scene, refused
 from ..services.diagnostics import CheckRun, examine, found_in
 from ..settings import Settings, SettingsError, base_urls, load
 from ..store import Store, StoreError, open_store, parse_url
@@ -76,7 +76,10 @@ async def _store(settings: Settings) -> tuple[Store | None, Line]:
             return None, Line("database", "ok", f"{url.database} will be made at the first start")
         store = await open_store(settings.sql_url(), read_only=True)
     except StoreError as error:
-        return None, Line("database", ERROR, error.message, _DATABASE_ADVICE)
+        known = refused(error)
+        if known.id == "database.unavailable":
+            return None, Line("database", ERROR, error.message, _DATABASE_ADVICE)
+        return None, Line("database", known.severity, error.message, known.advice)
     return store, Line("database", "ok", f"{store.dialect}, {await store.size_bytes() / 1e6:.1f} MB")
 
 

@@ -257,6 +257,17 @@ class Pools:
         if winner in homes and (homes[winner].id, winner) in self.failing:
             self._back((homes[winner].id, winner))
 
+    def let_go(self, sources: Mapping[str, Source]) -> None:
+        """Forget of failing members those that are no more: out of use, or placed by another pool."""
+        for key in [*self.failing]:
+            source = sources.get(key[1])
+            if (
+                source is None
+                or not source.enabled
+                or all(self.home(source, c).id != key[0] for c in source.entry.offers)
+            ):
+                del self.failing[key]
+
     def _failed(self, key: tuple[str, str], winner: str, code: str) -> None:
         now, second = self.clock.now_ms(), self.clock.monotonic()
         quiet = second - self._told_at.get(key, -TOLD_AGAIN_S) < TOLD_AGAIN_S

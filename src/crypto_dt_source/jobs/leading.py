@@ -42,6 +42,8 @@ class Leading:
         self._make_feeds = feeds
         self._leader = rt.schedule.leader
         self._changed = asyncio.Event()
+        self._became: Standing | None = None
+        """What this process's work is that of."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._collecting: Runner | None = None
@@ -100,9 +102,8 @@ class Leading:
     async def _hear(self) -> None:
         """Be heard of in time, whatever the work does meanwhile."""
         while True:
-            before = self._leader.standing
             await self._leader.look()
-            if self._leader.standing != before:
+            if self._leader.standing != self._became:
                 self._changed.set()
             leads = self._leader.standing == "leads"
             await self._rt.clock.sleep(HEARD_EVERY_S if leads else TRY_EVERY_S)
@@ -111,7 +112,8 @@ class Leading:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._become(self._leader.standing)
+            if self._leader.standing != self._became:
+                await self._become(self._leader.standing)
 
     async def _follow(self) -> None:
         while True:
@@ -122,6 +124,8 @@ class Leading:
                 log.debug("what others asked for is not seen", reason=error.message)
 
     async def _become(self, standing: Standing) -> None:
+        # What ends or fails midway is begun again at the next look.
+        self._became = None
         if standing != "leads":
             await self._stop_timetable()
         if standing == "follows":
@@ -130,6 +134,7 @@ class Leading:
         elif standing == "leads":
             await self._stop_following()
             await self._start_leading()
+        self._became = standing
 
     async def _start_leading(self) -> None:
         if self._collecting is None:
@@ -163,26 +168,27 @@ class Leading:
         self._teller = asyncio.create_task(teller.run(), name="tells channels")
 
     async def _stop_timetable(self) -> None:
-        runner, self._timed = self._timed, None
-        if runner is not None:
-            await runner.stop()
+        # Forgotten only once it has stopped, here and below: the end of the service may come in between.
+        if self._timed is not None:
+            await self._timed.stop()
+            self._timed = None
 
     async def _stop_collecting(self) -> None:
-        runner, self._collecting = self._collecting, None
-        feeds, self._rt.feeds = self._rt.feeds, None
-        if feeds is not None:
-            await feeds.stop()
-        if runner is not None:
-            await runner.stop()
+        if self._rt.feeds is not None:
+            await self._rt.feeds.stop()
+            self._rt.feeds = None
+        if self._collecting is not None:
+            await self._collecting.stop()
+            self._collecting = None
 
     async def _stop_following(self) -> None:
-        runner, self._following = self._following, None
-        teller, self._teller = self._teller, None
-        if teller is not None:
-            teller.cancel()
-            await asyncio.wait({teller})
-        if runner is not None:
-            await runner.stop()
+        if self._teller is not None:
+            self._teller.cancel()
+            await asyncio.wait({self._teller})
+            self._teller = None
+        if self._following is not None:
+            await self._following.stop()
+            self._following = None
 
 
 _TIMED = frozenset(job.id for job in (*JOBS, *SHARING))

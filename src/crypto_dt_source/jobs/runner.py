@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from ..model.errors import CdtsError
+from ..services.jobs import CRASHED
 from ..services.runtime import Runtime
 from ..services.schedule import CATCH_UP, OK, START, TIMETABLE, Plan, Schedule, error_text
 from ..store.repos.jobs import INTERRUPTED, JobRun
@@ -33,7 +34,6 @@ FIRST_ROUND_S = 4.0
 """The first round of quotes counts as over after this long, whoever is still missing."""
 CRASH_REST_S = 10.0
 LONGEST_CRASH_REST_S = 600.0
-CRASHED = "crashed"
 LOOK_S = 30.0
 """The longest between two looks at the crontabs: a suspended host's clock stands still while the time of day goes on."""
 LATE_MS = 60_000
@@ -103,13 +103,14 @@ class Runner:
             self._tasks.add(asyncio.create_task(self._first_round(), name="first round"))
 
     async def stop(self) -> None:
-        """Cancel every job and wait until each has ended."""
-        self._stopping = True
+        """Cancel every job and wait until each has ended. Where that was cut short a second call waits for the rest."""
+        # Cancelled twice, a run would leave its work behind.
+        cancels, self._stopping = not self._stopping, True
         for job in self._jobs:
             plan = self.plan(job)
             plan.begin = plan.end = plan.next_ms = None
         tasks = list(self._tasks)
-        for task in tasks:
+        for task in tasks if cancels else ():
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
@@ -134,7 +135,7 @@ class Runner:
             rest_s = min(CRASH_REST_S * 2.0 ** (count - 1), LONGEST_CRASH_REST_S)
             self._rt.tasks[job.id] = CRASHED
             self._polled(job)
-            log.error("job crashed", job=job.id, again_in_s=rest_s if again else None, exc_info=error)
+            log.error("job crashed", **job.named, again_in_s=rest_s if again else None, exc_info=error)
             if again and not self._stopping:
                 self._own(job, self._loop(job, rest_s))
         if cause is not None and not self._stopping:
@@ -280,9 +281,9 @@ class Runner:
         before = self._rt.tasks.get(job.id)
         self._rt.tasks[job.id] = outcome
         if outcome != OK and before != outcome:
-            log.warning("job failed", job=job.id, code=outcome, reason=text)
+            log.warning("job failed", **job.named, code=outcome, reason=text)
         elif outcome == OK and before not in (None, OK):
-            log.info("job works again", job=job.id, rows=rows)
+            log.info("job works again", **job.named, rows=rows)
         self.runs[job.id] = self.runs.get(job.id, 0) + 1
         self._crashes.pop(job.id, None)
         self._polled(job)

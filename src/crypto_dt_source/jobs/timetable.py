@@ -49,7 +49,7 @@ class Job:
     one start to the next. `first_s`: seconds after the service's start until it may run first, which a job with a cron does
     then only where it is `at_start` or missed a time. Never overlaps itself: a run that takes longer delays the next.
     `deadline_s` ends a run that hangs. `quoted`: it works on the board's quotes, which a process that does not collect has
-    to ask for first."""
+    to ask for first. `provider`: the one it polls, where it polls one."""
 
     id: str
     every_s: float
@@ -59,6 +59,12 @@ class Job:
     cron: str = ""
     at_start: bool = True
     quoted: bool = False
+    provider: str = ""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The fields that name it in a log."""
+        return {"job": self.id, **({"provider": self.provider} if self.provider else {})}
 
 
 JOBS: tuple[Job, ...] = (
@@ -173,7 +179,8 @@ def polls(rt: Runtime) -> list[Job]:
                 return 0
             return await collect.venue_quotes(rt, name)
 
-        jobs.append(Job(f"quotes:{name}", every, poll, first_s=every / 2 if twin else 0.0, deadline_s=150))
+        first_s = every / 2 if twin else 0.0
+        jobs.append(Job(f"quotes:{name}", every, poll, first_s=first_s, deadline_s=150, provider=name))
     families: set[str] = set()
     for source in _polled(rt, Capability.COINS):
         if source.entry.source in families:
@@ -184,7 +191,8 @@ def polls(rt: Runtime) -> list[Job]:
         async def coins(rt: Runtime, name: str = aggregator) -> int:
             return 0 if _off(rt, name) else await collect.aggregator_coins(rt, name)
 
-        jobs.append(Job(f"coins:{aggregator}", float(source.entry.poll_s), coins, deadline_s=600))
+        every = float(source.entry.poll_s)
+        jobs.append(Job(f"coins:{aggregator}", every, coins, deadline_s=600, provider=aggregator))
     return jobs
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ _TICKERS = re.compile(
 _TOLD = re.compile(r"https://[^\s\"'<>`()\[\]|\\^]{4,500}")
 _ROW = re.compile(r"^\|\s*\[([^\]\n]{1,200})\]\((https?://[^)\s]{4,500})\)\s*\|", re.MULTILINE)
 _REPOSITORY = re.compile(r"[\w-][\w.-]{0,99}/[\w-][\w.-]{0,99}", re.ASCII)
-_HEADING = re.compile(r"^#{2,4}\s+(.{1,100}?)\s*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{2,4}[ \t]+(\S[^\n]{0,99})$", re.MULTILINE)
 _SECTIONS = frozenset({"cryptocurrency", "blockchain"})
 
 
@@ -138,7 +139,7 @@ def public_apis(body: bytes, url: str) -> list[Lead]:
     marks = [*_HEADING.finditer(text)]
     leads: list[Lead] = []
     for mark, following in zip_longest(marks, marks[1:]):
-        if mark[1].lower() in _SECTIONS:
+        if mark[1].strip().lower() in _SECTIONS:
             end = following.start() if following else len(text)
             for row in _ROW.finditer(text, mark.end(), end):
                 leads += _lead(row[2], "page", row[1])
@@ -219,7 +220,8 @@ def _server(found: Mapping[str, Any], url: str) -> str:
     for server in _objects(found.get("servers")):
         where = server.get("url")
         if isinstance(where, str) and "{" not in where and len(where) <= MAX_URL:
-            return urljoin(url, where).rstrip("/")
+            with suppress(ValueError):
+                return urljoin(url, where).rstrip("/")
     host = found.get("host")
     base = str(found.get("basePath", "")).rstrip("/")
     return f"https://{host}{base}" if isinstance(host, str) else urljoin(url, "/").rstrip("/") + base
@@ -252,8 +254,8 @@ def page(body: bytes, url: str, content_type: str = "") -> list[Lead]:
             leads += _joined(given.get("href"), url, "api")
         if len(leads) >= MAX_LEADS:
             break
-    told = (match[0].rstrip(".,;:!?&") for match in _TOLD.finditer(text))
-    leads += [lead for there in told if _TICKERS.search(urlsplit(there).path) for lead in _lead(there, "api")]
+    told = (lead for match in _TOLD.finditer(text) for lead in _lead(match[0].rstrip(".,;:!?&"), "api"))
+    leads += [lead for lead in told if _TICKERS.search(urlsplit(lead.url).path)]
     return _bounded(leads)
 
 

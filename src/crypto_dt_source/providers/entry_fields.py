@@ -24,6 +24,9 @@ Words = Annotated[list[Word], Meta(max_length=500)]
 WordTable = Annotated[dict[Word, Word], Meta(max_length=500)]
 
 
+_Rows = Annotated[int, Meta(ge=1, le=10_000)]
+
+
 class _Limit(Struct, forbid_unknown_fields=True):
     amount: Positive
     per_s: Positive
@@ -65,6 +68,52 @@ class _Fields(Struct, forbid_unknown_fields=True):
     ws_url: Address = ""
     library_id: Word = ""
     tables: Annotated[dict[Word, dict[str, Any]], Meta(max_length=40)] = {}
+
+
+class _Markets(Struct, forbid_unknown_fields=True):
+    call: Annotated[str, Meta(pattern=r"^(fetch_[a-z0-9_]*markets[a-z0-9_]*)?$")] = ""
+    name: Annotated[str, Meta(max_length=40, pattern=r"^([^{}]|\{[BQbq]\})*$")] = ""
+    options: dict[str, Any] = {}
+    untold: bool = False
+    plain_numbers: bool = False
+
+
+class _Quotes(Struct, forbid_unknown_fields=True):
+    all: bool = False
+    one: bool = True
+    rolling: bool = False
+
+
+class _Candles(Struct, forbid_unknown_fields=True):
+    intervals: Annotated[list[str], Meta(max_length=40)] = []
+    max_rows: _Rows = 1
+    window: bool = True
+
+
+class _Book(Struct, forbid_unknown_fields=True):
+    depths: Annotated[list[_Rows], Meta(max_length=20)] = []
+
+
+class _Trades(Struct, forbid_unknown_fields=True):
+    max_rows: _Rows = 1
+
+
+class _LibraryTables(Struct, forbid_unknown_fields=True):
+    markets: _Markets | UnsetType = UNSET
+    quotes: _Quotes | UnsetType = UNSET
+    candles: _Candles | UnsetType = UNSET
+    book: _Book | UnsetType = UNSET
+    trades: _Trades | UnsetType = UNSET
+
+
+def check_library_tables(entry: Entry) -> None:
+    """The tables of an exchange of the exchange library (docs/exchanges.md) may be somebody's addition: a method of ccxt that
+    lists pairs, and no other, a name without a format. Raises CatalogError."""
+    try:
+        msgspec.convert({name: dict(table) for name, table in entry.tables.items()}, _LibraryTables)
+    except msgspec.ValidationError as error:
+        told = _sentence(str(error))
+        raise CatalogError(f"catalog/{entry.category}.toml [{entry.id}]: tables.{told}") from None
 
 
 def checked(category: str, entry_id: str, fields: Mapping[str, Any]) -> Entry:

@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl
 from ..model.errors import NotOffered, PayloadChanged
 from .kit import Reply, Request
 
-_BIG_POWER = re.compile(r'(?<![\w.])"?-?\d[\d.]*[eE][+-]?\d{3,}"?(?=\s*[,\]}])')
-"""A number nobody could write out. ccxt reckons with whole numbers of any length: one such field would keep it busy for
-hours."""
+_POWER = re.compile(r"[\s+._-]*\d[\s\d._+-]*[eE](?![+-]?\d{1,2}\Z)[\s\d_+-]+\Z")
+"""A number nobody could write out, in every spelling that `int` reads: `1e999`, `1e 9_999`. ccxt reckons with whole numbers
+of any length: one such field would keep it busy for hours."""
 MOST_DIGITS = 60
 """Digits of the finest price or amount: ccxt writes out as many as it is told."""
+MOST_ROWS, MOST_BYTES = 20_000, 16 * 1024 * 1024
+"""Of a list, and of a body: ccxt takes up to a tenth of a millisecond for a row, and nobody could stop it."""
 STUMBLES = (
     LookupError,
     ValueError,
@@ -29,6 +31,18 @@ STUMBLES = (
 )
 """What ccxt's parsers raise over a body they were not written for. RuntimeError: nested too deep; OSError: a time the
 platform cannot represent."""
+
+
+def _writable(value: Any) -> Any:
+    """The document with None for each number nobody could write out. Raises PayloadChanged for a list of more rows than any
+    exchange has."""
+    if isinstance(value, dict | list) and len(value) > MOST_ROWS:
+        raise PayloadChanged(f"there are more than {MOST_ROWS} rows", path="$")
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items() if not _POWER.match(key)}
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    return None if isinstance(value, str) and _POWER.match(value) else value
 
 
 class Asked(BaseException):
@@ -56,6 +70,8 @@ class Driven:
         reply = self._found(request)
         if reply is None:
             raise Asked(request)
+        if len(reply.body) > MOST_BYTES:
+            raise PayloadChanged(f"the body is larger than {MOST_BYTES} bytes", path="$")
         text = reply.body.decode("utf-8", "replace").strip()
         decoded = self.decoded(text)
         if decoded is None:
@@ -86,10 +102,11 @@ class Driven:
         """JSON with its numbers as the texts they were (not where `driven_plain`); None for what is no JSON."""
         try:
             kept: Any = None if self.driven_plain else str
-            found = json.loads(_BIG_POWER.sub("null", text), parse_float=kept, parse_int=kept)
+            found = json.loads(text, parse_float=kept, parse_int=kept)
         except ValueError:
             return None
-        return found if isinstance(found, dict | list) else None
+        # After decoding: an escape can spell any digit.
+        return _writable(found) if isinstance(found, dict | list) else None
 
     def load_markets(self, reload: bool = False, params: Any = None) -> Any:
         """What the run was given: it never asks."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..model.ask import Capability
 from .catalog import CatalogError, Entry
+from .kit import number
 from .table_columns import PAIR_WORDS, SHAPES, Kind, Shape
 
 SYMBOL_FORMS = (
@@ -24,6 +25,7 @@ MAX_NAMES = 500
 CONSTANT, WHOLE, KEY = "=", "$", "@key"
 EVERY = "*"
 _WORD = re.compile(r"\{(\w+)\}")
+_TARGET = re.compile(r"/[\x21-\x7e]*")
 _PAIRED = (Capability.QUOTES, Capability.INSTRUMENTS, Capability.FUNDING, Capability.OPEN_INTEREST)
 
 
@@ -116,8 +118,8 @@ def _spec(
     if unknown := sorted(set(raw) - _OPTIONS - set(shape.columns)):
         raise fail(f"{unknown[0]} is unknown; allowed: {', '.join(sorted({*_OPTIONS, *shape.columns}))}")
     path, body = _text(raw, "path", MAX_PATH, fail), _text(raw, "body", MAX_BODY, fail)
-    if path and not path.startswith("/"):
-        raise fail("path must begin with a slash")
+    if path and not _TARGET.fullmatch(path):
+        raise fail("path must begin with a slash and hold neither blanks nor letters beyond ASCII")
     params = tuple(_texts(raw, "params", fail).items())
     method = _one_of(raw, "method", METHODS, "GET", fail)
     if body and method != "POST":
@@ -202,7 +204,7 @@ def _all_columns(raw: Mapping[str, Any], shape: Shape, fail: Fail) -> dict[str, 
     for name, factor in factors.items():
         if name not in raw or name not in shape.columns:
             raise fail(f"scale.{name} is no column of this table")
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor:
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not number(factor):
             raise fail(f"scale.{name} must be a number other than 0")
     return {
         name: _column(kind, _text(raw, name, MAX_PATH, fail), float(factors.get(name, 1.0)))

@@ -41,36 +41,30 @@ async def before_leaving(rt: Runtime, keep: Retention, now_ms: int) -> Retention
         if span is None:
             continue
         cut = (now_ms - span) // DAY_MS * DAY_MS
-        try:
-            await _archive(rt, dataset, cut)
-        except CdtsError as error:
-            log.warning("rows could not be archived", dataset=dataset, reason=error.message)
-            failed.append(f"{dataset}: {error.message}")
-            cut = await _held_back(rt, dataset, cut, now_ms - HELD * span)
+        oldest = await archive_repo.oldest(rt.store, dataset)
+        while oldest is not None and oldest < cut:
+            day = oldest // DAY_MS * DAY_MS
+            try:
+                await _archive_day(rt, dataset, day, oldest)
+            except CdtsError as error:
+                log.warning("rows could not be archived", dataset=dataset, reason=error.message)
+                failed.append(f"{dataset}: {error.message}")
+                # The days before this one are archived and leave.
+                cut = _held_back(rt, dataset, oldest, cut, now_ms - HELD * span)
+                break
+            oldest = await archive_repo.oldest(rt.store, dataset, day + DAY_MS)
         # Of two datasets that are kept equally long, the one held back longer counts.
         spans[source.span] = max(spans.get(source.span, 0), now_ms - cut)
     rt.keeping.unarchived = "; ".join(failed)[:500] or None
     return replace(keep, **spans)
 
 
-async def _held_back(rt: Runtime, dataset: str, cut: int, bound: int) -> int:
-    """Rows may leave up to this time although the archive failed."""
-    oldest = await archive_repo.oldest(rt.store, dataset)
-    if oldest is None or oldest >= cut:
-        return cut
+def _held_back(rt: Runtime, dataset: str, oldest: int, cut: int, bound: int) -> int:
+    """Rows may leave up to this time although the archive failed for those from `oldest` on."""
     if oldest < bound and rt.keeping is not None:
         log.error("rows leave without being archived", dataset=dataset, older_than=rfc3339(bound))
         rt.keeping.left_unarchived += 1
     return min(cut, max(bound, oldest))
-
-
-async def _archive(rt: Runtime, dataset: str, cut: int) -> None:
-    """Write the days before `cut`, the oldest first. Raises StoreError."""
-    oldest = await archive_repo.oldest(rt.store, dataset)
-    while oldest is not None and oldest < cut:
-        day = oldest // DAY_MS * DAY_MS
-        await _archive_day(rt, dataset, day, oldest)
-        oldest = await archive_repo.oldest(rt.store, dataset, day + DAY_MS)
 
 
 async def _archive_day(rt: Runtime, dataset: str, day: int, oldest: int) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ POLLED_S = 60
 """Seconds between two fetches of an added venue's quotes, unless its entry says more."""
 POLLS_AT_ONCE = 4
 FOLLOW_S = 30
+TURN = 20
+"""Entries put in before other work has its turn."""
 READ_BY_GET = frozenset({"json_table", "feed"})
 """Adapters that ask by GET alone, as the outbound guard does."""
 RESERVED = frozenset({"scoreboard", "category", "consensus", "all", "export", "import", "backup", "provider"})
@@ -128,8 +131,12 @@ def is_packaged(entry: Entry) -> bool:
 
 def known_host(entry: Entry) -> bool:
     """Whether a packaged entry in use calls the same host, so that its address is nobody's word but the project's."""
-    hosts = {e.host for e in catalog.load().values() if e.status in ("live", "keyed")}
-    return entry.host in hosts
+    return entry.host in _packaged_hosts()
+
+
+@cache
+def _packaged_hosts() -> frozenset[str]:
+    return frozenset(e.host for e in catalog.load().values() if e.status in ("live", "keyed"))
 
 
 def _may_be_added(entry: Entry, origin: str) -> None:
@@ -161,9 +168,9 @@ def _may_be_added(entry: Entry, origin: str) -> None:
     if not known_host(entry):
         _of_a_stranger(entry, fail)
     elif entry.auth is not None:
-        keyed = {(e.host, e.auth.env) for e in packaged.values() if e.auth is not None}
-        if origin == "discovery" or (entry.host, entry.auth.env) not in keyed:
-            raise fail("auth names a key that is not sent to this host")
+        keyed = {(e.host, e.auth) for e in packaged.values() if e.auth is not None}
+        if origin == "discovery" or (entry.host, entry.auth) not in keyed:
+            raise fail("auth names a key that is not sent to this host, or not in this place")
 
 
 def _of_a_stranger(entry: Entry, fail: Any) -> None:
@@ -215,8 +222,10 @@ async def apply(rt: Runtime, change: Change) -> None:
         rt.catalogue_seen.pop(name, None)
     for name in change.removes:
         await _take_out(rt, name)
-    for entry, origin in change.puts:
+    for place, (entry, origin) in enumerate(change.puts):
         await _put_in(rt, entry, origin)
+        if place % TURN == TURN - 1:
+            await rt.clock.sleep(0)
     # What an operator chose for a source outlives its entry.
     await choices.restore(rt)
 
@@ -298,6 +307,8 @@ async def collect_added(rt: Runtime) -> int:
     """Fetch the quotes and market lists of added sources whose time has come; gives how many answered."""
     now = rt.clock.now_ms()
     due = [a for a in rt.added.values() if now - a.polled_ms >= max(POLLED_S, a.entry.poll_s) * 1000]
+    # Where the job's time is up before all have had their turn, the others begin the next one.
+    due.sort(key=lambda added: added.polled_ms)
     gate = asyncio.Semaphore(POLLS_AT_ONCE)
 
     async def one(added: Added) -> bool:

@@ -25,6 +25,8 @@ from .runtime import Runtime
 log = logger("collect")
 PER_PAIR_TOP = 60
 """Assets a venue that answers one pair a call is asked for in each round."""
+TURN = 4_000
+"""Quotes taken in before other work has its turn: few venues have more, a hostile one sends what it likes."""
 PIECE = 10
 """Pairs of such a venue asked for together."""
 INSTRUMENTS_S = 86_400
@@ -41,7 +43,13 @@ async def venue_quotes(rt: Runtime, provider: str) -> int:
     source = rt.gateway.source(provider)
     if not source.adapter.endpoints[Capability.QUOTES].per_pair:
         answer = await rt.gateway.ask_one(provider, QuotesAsk(), background=True)
-        return rt.board.update(provider, cast("tuple[Quote, ...]", answer.records))
+        quotes = cast("tuple[Quote, ...]", answer.records)
+        held = 0
+        for at in range(0, len(quotes), TURN):
+            if at:
+                await rt.clock.sleep(0)
+            held += rt.board.update(provider, quotes[at : at + TURN])
+        return held
     pairs = await _top_pairs(rt, source)
     kept = 0
     for at in range(0, len(pairs), PIECE):

@@ -301,7 +301,11 @@ async def _apply(rt: Runtime, finding: Finding, fix: Fix, order: Order, until: f
         async with asyncio.timeout_at(until):
             detail = await fix.apply()
     except TimeoutError:
-        status, outcome, detail = REFUSED, FAILED, f"Not done within {FIX_S * order.patience:g} s; ended."
+        status, outcome, detail = (
+            REFUSED,
+            FAILED,
+            f"Not done within {FIX_S * order.patience:g} s; it may still end.",
+        )
     except CdtsError as error:
         status, outcome, detail = REFUSED, FAILED, error.public
     except OSError as error:

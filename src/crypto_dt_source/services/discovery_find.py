@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..gateway.limits import Meter
-from ..model.errors import BudgetExhausted, CdtsError, PayloadChanged, UpstreamRejected
-from ..providers.directories import Directory, Lead, Read
-from ..providers.kit import Reply, Request
+from ..model.errors import BudgetExhausted, CdtsError, UpstreamRejected
+from ..providers.directories import Directory, Lead
+from ..providers.kit import Request
 from ..store.repos import discovery as repo
 from ..store.repos.discovery import CandidateRow
 from ..telemetry import mask
-from .discovery_state import FOUND, Candidate, Discovery, Evidence, id_of, site_of
+from .discovery_state import FOUND, Candidate, Discovery, Evidence, id_of, site_of, understood
 from .runtime import Runtime
 
 NEW_A_ROUND = 150
@@ -66,16 +66,11 @@ async def _directory(discovery: Discovery, directory: Directory, rt: Runtime) ->
         )
         if reply.status != 200:
             raise UpstreamRejected(f"status {reply.status}")
-        return Found(directory.id, await asyncio.to_thread(_read, directory.read, reply, directory))
+        return Found(
+            directory.id, await understood(directory.read, reply.body, directory.base_url + directory.path)
+        )
     except CdtsError as error:
         return Found(directory.id, [], f"{error.code}: {error.message}"[:200])
-
-
-def _read(read: Read, reply: Reply, directory: Directory) -> list[Lead]:
-    try:
-        return read(reply.body, directory.base_url + directory.path)
-    except RecursionError:
-        raise PayloadChanged("the body is nested too deeply") from None
 
 
 def _sites(rt: Runtime, known: frozenset[str]) -> list[Lead]:

@@ -6,7 +6,6 @@ tried at once: a table counts only read in a way that gives the prices the marke
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,11 +13,10 @@ from urllib.parse import urlsplit
 
 from ..gateway.outbound import OutboundReply
 from ..model.ask import Capability, NewsAsk, QuotesAsk
-from ..model.errors import PayloadChanged, UpstreamError
+from ..model.errors import UpstreamError
 from ..model.news import Article
 from ..model.quote import Quote
 from ..providers import catalog, inference
-from ..providers.catalog import CatalogError
 from ..providers.directories import ABOUT, Lead, follow, well_known
 from ..providers.inference import Guess
 from ..providers.kit import Reply
@@ -39,6 +37,7 @@ from .discovery_state import (
     fields_of_feed,
     fields_of_table,
     site_of,
+    understood,
 )
 from .newsroom import article_id
 from .runtime import Runtime
@@ -144,7 +143,7 @@ async def _understand(rt: Runtime, candidate: Candidate, lead: Lead, reply: Outb
         return Tried(None, "readme", "", await _links(candidate, reply, "readme"))
     if kind != "json":
         return Tried(None, "unreadable", "neither JSON, a feed nor a page")
-    document = await asyncio.to_thread(inference.document, reply.body)
+    document = await understood(inference.document, reply.body)
     meaning = inference.meaning_of(document)
     if meaning == "feed":
         return await _feed(rt, candidate, reply)
@@ -158,7 +157,7 @@ async def _understand(rt: Runtime, candidate: Candidate, lead: Lead, reply: Outb
 async def _links(candidate: Candidate, reply: OutboundReply, kind: str) -> tuple[Lead, ...]:
     """Where a document leads; a page for people to its own site alone."""
     content_type = reply.headers.get("content-type", "")
-    leads = await asyncio.to_thread(follow, reply.body, reply.url, kind, content_type)
+    leads = await understood(follow, reply.body, reply.url, kind, content_type)
     if kind == "html":
         leads = [lead for lead in leads if site_of(lead.url) == site_of(reply.url)]
     return tuple(leads)
@@ -178,7 +177,7 @@ async def _table(rt: Runtime, candidate: Candidate, reply: OutboundReply, docume
     def coin(ticker: str) -> bool:
         return any(asset.kind == "coin" for asset in rt.resolver.by_ticker(ticker)[:1])
 
-    found = await asyncio.to_thread(inference.guesses, document, coin, reply.received_ms)
+    found = await understood(inference.guesses, document, coin, reply.received_ms)
     if not found:
         return Tried(None, "json", "no table of prices in it")
     if not priced(rt):
@@ -209,8 +208,8 @@ def _proposal(candidate: Candidate, reply: OutboundReply, guess: Guess) -> Propo
 
 async def _points(rt: Runtime, proposal: Proposal, reply: OutboundReply) -> list[Point]:
     try:
-        quotes = await asyncio.to_thread(read_quotes, proposal, reply)
-    except (UpstreamError, CatalogError):
+        quotes = await understood(read_quotes, proposal, reply)
+    except UpstreamError:
         return []
     return compare(rt, quotes)
 
@@ -219,10 +218,7 @@ def read_quotes(proposal: Proposal, reply: OutboundReply) -> list[Quote]:
     """The quotes of an answer as the proposed entry reads it. Raises UpstreamError, CatalogError."""
     endpoint = catalog.adapter_of(entry_of(proposal)).endpoints[Capability.QUOTES]
     made = Reply(proposal.id, reply.status, reply.body, reply.received_ms, reply.headers)
-    try:
-        return [record for record in endpoint.parse(made, QuotesAsk()) if isinstance(record, Quote)]
-    except RecursionError:
-        raise PayloadChanged("the body is nested too deeply") from None
+    return [record for record in endpoint.parse(made, QuotesAsk()) if isinstance(record, Quote)]
 
 
 def compare(rt: Runtime, quotes: Iterable[Quote]) -> list[Point]:
@@ -299,10 +295,7 @@ async def read_items(rt: Runtime, proposal: Proposal, reply: OutboundReply) -> l
     def parse() -> list[Article]:
         return [record for record in endpoint.parse(made, NewsAsk()) if isinstance(record, Article)]
 
-    try:
-        articles = (await asyncio.to_thread(parse))[:ITEMS]
-    except RecursionError:
-        raise PayloadChanged("the body is nested too deeply") from None
+    articles = (await understood(parse))[:ITEMS]
     await rt.newsroom.prepare()
     ids = [article_id(article.url) for article in articles]
     held = await news_repo.known(rt.store, ids)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 
 from ..model.errors import UpstreamError, UpstreamRejected
-from ..providers.catalog import CatalogError
 from ..store.repos import discovery as repo
 from .discovery_probe import compare, priced, read_items, read_quotes
 from .discovery_rule import judge
@@ -19,6 +18,7 @@ from .discovery_state import (
     Discovery,
     Proposal,
     candidate_of,
+    understood,
 )
 from .runtime import Runtime
 
@@ -81,8 +81,8 @@ async def _read(rt: Runtime, discovery: Discovery, candidate: Candidate, prices:
         await (
             _feed(rt, discovery, candidate, proposal) if feed else _prices(rt, discovery, candidate, proposal)
         )
-    except (UpstreamError, CatalogError) as error:
-        proof.fail(now, error.code if isinstance(error, UpstreamError) else "payload_changed")
+    except UpstreamError as error:
+        proof.fail(now, error.code)
     verdict = judge("feed" if feed else "table", proof)
     candidate.row = candidate.row._replace(changed_ms=now)
     state = {"waiting": SHADOW, "proven": PROVEN}.get(verdict.outcome, REFUSED)
@@ -97,7 +97,7 @@ async def _prices(rt: Runtime, discovery: Discovery, candidate: Candidate, propo
     reply = await discovery.outbound.get(proposal.fields["base_url"] + path)
     if reply.status != 200:
         raise UpstreamRejected(f"status {reply.status}")
-    quotes = await asyncio.to_thread(read_quotes, proposal, reply)
+    quotes = await understood(read_quotes, proposal, reply)
     candidate.evidence.proof.read(compare(rt, quotes), rt.clock.now_ms())
 
 

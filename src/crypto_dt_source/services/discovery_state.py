@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ..gateway.limits import Meter
 from ..gateway.outbound import Outbound
+from ..gateway.source import ADAPTER_BUGS
 from ..gateway.transport import Transport
+from ..model.errors import PayloadChanged
 from ..providers import catalog
 from ..providers.catalog import Entry
 from ..providers.directories import Directory
 from ..store.repos.discovery import CandidateRow, RunRow
+from ..telemetry import logger
 from .discovery_rule import Proof
 
+log = logger("discovery")
+P = ParamSpec("P")
+T = TypeVar("T")
 FOUND, PROBED, SHADOW, PROVEN = "found", "probed", "shadow", "proven"
 ADMITTED, REFUSED, FAILED, TAKEN_BACK = "admitted", "refused", "failed", "taken_back"
 STATES = (FOUND, PROBED, SHADOW, PROVEN, ADMITTED, REFUSED, FAILED, TAKEN_BACK)
@@ -141,14 +147,23 @@ class Discovery:
         await self.outbound.close()
 
 
+async def understood(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` makes of a stranger's body, in a thread. Raises PayloadChanged also where it stumbles: one body must not
+    end the round, and the next one, for all others."""
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    except ADAPTER_BUGS as bug:
+        log.warning("a body cannot be read", work=work.__name__, error=type(bug).__name__, exc_info=bug)
+        raise PayloadChanged(f"the body cannot be read: {type(bug).__name__}") from None
+
+
 def id_of(url: str) -> str:
     """The id of the candidate at an address: 64 bits of its hash."""
     return blake2b(url.encode(), digest_size=8).hexdigest()
 
 
 def site_of(url: str) -> str:
-    """What belongs to one publisher: the last two labels of the host, or three where many live under the second; with the
-    port where it is not the usual one."""
+    """What belongs to one publisher: the last two labels of the host, or three where many live under the second."""
     parts = urlsplit(url)
     labels = (parts.hostname or "").split(".")
     kept = 3 if len(labels) > 2 and (labels[-2] in _SHARED or len(labels[-2]) <= 2) else 2
@@ -158,7 +173,8 @@ def site_of(url: str) -> str:
 def entry_id(url: str, candidate: str) -> str:
     """The catalogue id a candidate would get: its host, and a part of its own id so that none is taken."""
     host = (urlsplit(url).hostname or "").removeprefix("www.").removeprefix("api.")
-    return f"{_SLUG.sub('_', host).strip('_')[:40]}_{candidate[:6]}"
+    slug = _SLUG.sub("_", host).strip("_")
+    return f"{slug if slug[:1].isalpha() else f'x_{slug}'}"[:33].rstrip("_") + f"_{candidate[:6]}"
 
 
 def fields_of_table(url: str, name: str, found_by: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,12 @@ def _models(rt: Runtime) -> dict[str, Any]:
 
 
 def _scheduler(rt: Runtime) -> dict[str, Any]:
-    failing = {job: word for job, word in rt.tasks.items() if word != "ok"}
+    # That one upstream does not answer is said of the providers.
+    failing = [
+        job
+        for job, word in rt.tasks.items()
+        if word != "ok" and (word == jobs.CRASHED or not job.startswith(jobs.OF_ONE_UPSTREAM))
+    ]
     facts: dict[str, Any] = {"leadership": jobs.leadership(rt), "jobs": dict(rt.tasks)}
     if not rt.tasks:
         return _component("ok", "background work is switched off", **facts)

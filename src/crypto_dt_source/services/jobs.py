@@ -12,6 +12,10 @@ from .runtime import Runtime
 from .schedule import KEPT_DAYS, PERSON, Plan, run_row
 
 DAY_MS = 86_400_000
+CRASHED = "crashed"
+"""What a job's last run ended with where the job itself is at fault."""
+OF_ONE_UPSTREAM = ("quotes:", "coins:")
+"""What the names of jobs begin with that ask one provider: why they fail is said of the provider."""
 
 
 def plan_of(rt: Runtime, job: str) -> Plan:
@@ -104,12 +108,12 @@ async def forget(rt: Runtime) -> int:
 def leadership(rt: Runtime) -> dict[str, Any]:
     """Who runs the timetable, and since when; nulls where that is not known."""
     leader = rt.schedule.leader
-    since = leader.since_ms
     # One that was suspended learns only at its next look that its lease is over.
     lapsed = leader.standing == "leads" and not leader.leads()
+    since = None if lapsed else leader.since_ms
     return {
         "standing": "unknown" if lapsed else leader.standing,
-        "leader": leader.name,
+        "leader": None if lapsed else leader.name,
         "since": None if since is None else rfc3339(since),
     }
 

@@ -104,7 +104,7 @@ class LogFiles:
         if self.folder is None:
             return []
         try:
-            return sorted(path for path in self.folder.iterdir() if path.suffix == SUFFIX)
+            return sorted(path for path in self.folder.iterdir() if path.suffix == SUFFIX and path.is_file())
         except OSError:
             return []
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..clock import rfc3339
+from ..model.errors import StoreUnavailable
 from ..telemetry import Value
 from .log_files import Deleted, LogFiles, at_ms, read_lines
 
@@ -35,6 +36,14 @@ _FORMULA = re.compile("[\\s\x00]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _decode = msgspec.json.Decoder(dict[str, str | int | float | bool | None]).decode
 _encode = msgspec.json.Encoder().encode
 Row = dict[str, Any]
+
+
+class LogUnavailable(StoreUnavailable):
+    """The files of the log cannot be changed now."""
+
+    @property
+    def public(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +206,14 @@ def _counts(files: LogFiles, wanted: Wanted) -> Counts:
 
 
 async def delete(files: LogFiles, before_ms: int | None) -> Deleted:
-    """Delete every line, or those from before a time."""
-    async with files.reading:
-        return await asyncio.to_thread(files.delete, before_ms)
+    """Delete every line, or those from before a time. Raises LogUnavailable where the disk refuses, with some deleted."""
+    try:
+        async with files.reading:
+            return await asyncio.to_thread(files.delete, before_ms)
+    except OSError as error:
+        raise LogUnavailable(
+            f"The log could not be deleted, or not all of it: {error.strerror or type(error).__name__}."
+        ) from error
 
 
 def about(files: LogFiles) -> dict[str, Any]:
@@ -258,7 +272,7 @@ def _csv(rows: list[Row]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     for row in rows:
-        texts = [row[name] or "" for name in CSV_COLUMNS[:-1]]
+        texts = ["" if row[name] is None else str(row[name]) for name in CSV_COLUMNS[:-1]]
         writer.writerow([*map(_safe, texts), _encode(row["details"]).decode()])
     return text.getvalue().encode()
 

@@ -43,8 +43,10 @@ async def follow(rt: Runtime) -> int:
             pools.events.extendleft(reversed(events))
             raise
         await reload(rt)
-        if await _tidied(rt):
+        # One process tidies up, or each would tell of it.
+        if rt.schedule.may_run(fenced=False) and await _tidied(rt):
             await reload(rt)
+        pools.let_go(rt.gateway.sources)
     return await tell(rt)
 
 

@@ -113,7 +113,7 @@ def _measured(source: Source) -> Mapping[str, Any]:
                 "per_seconds": line.per_s,
                 "used": line.used,
                 "left": max(0, line.amount - line.used),
-                "oldest_expires": rfc3339(line.reset_ms),
+                "oldest_expires": rfc3339(line.reset_ms) if line.used else None,
             }
             for line in source.meter.lines()
         ],

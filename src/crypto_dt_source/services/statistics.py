@@ -82,7 +82,7 @@ async def collected(rt: Runtime) -> dict[str, Any]:
             "calls_since_start": rt.accounts.total_calls,
             "calls_24h": None if calls is None else sum(row.calls for row in calls),
             "failures_24h": None if calls is None else sum(row.failures for row in calls),
-            "by_provider_24h": [_calls(row) for row in calls or ()],
+            "by_provider_24h": None if calls is None else [_calls(row) for row in calls],
         },
         "providers": {
             "total": len(rt.entries),

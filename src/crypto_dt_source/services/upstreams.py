@@ -119,7 +119,7 @@ def budgets(rt: Runtime) -> list[dict[str, Any]]:
             "used": line.used,
             "left": max(0, line.amount - line.used),
             "used_pct": round(100 * line.used / line.amount, 2),
-            "oldest_expires": rfc3339(line.reset_ms),
+            "oldest_expires": rfc3339(line.reset_ms) if line.used else None,
         }
         for line in sorted(rt.gateway.budgets(), key=lambda line: (line.scope, line.per_s))
     ]

@@ -11,7 +11,6 @@ import asyncio
 import os
 import secrets
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from . import snapshots
 from .engine import parse_url
 from .errors import StoreError, StoreOpenError
 from .migrations.upgrade import upgrade
+from .refill import appear
 from .snapshots import Contents, View
 from .sqlite import FileLock
 from .takeup import put_aside
@@ -137,7 +137,7 @@ async def verify(target: Target, name: str, url: str) -> Verdict:
 async def restore(target: Target, name: str, url: str, *, force: bool) -> Verdict:
     """Make the database at `url` what a backup says, after proving the backup. Raises StoreError: for a backup that does
     not prove itself, for a database with rows in it without `force`, and for one that is in use. Of a SQLite database
-    that is replaced the file is kept, `.replaced` added to its name."""
+    that is replaced the file is kept, `.replaced` (and a number, where there is one) added to its name."""
     verdict = await verify(target, name, url)
     if verdict.problems:
         raise StoreError(f"{name} is not restored; it is damaged: {verdict.problems[0]}")
@@ -172,7 +172,7 @@ async def rotate(target: Target, keep: int) -> list[str]:
     old = [n for n in await target.folders() if n.startswith(PREFIX) and n not in kept and n < max(kept)]
     for name in old:
         # The manifest first: what is left of a removal that is cut short is no backup.
-        files = sorted(await target.sizes(name), key=lambda file: (file != MANIFEST, file))
+        files = [MANIFEST, *sorted((await target.sizes(name)).keys() - {MANIFEST})]
         await target.remove(f"{name}/{file}" for file in files)
     return old
 
@@ -271,6 +271,23 @@ def _check_sqlite(folder: Path, manifest: BackupManifest) -> list[str]:
     return problems + snapshots.differences(manifest.tables, contents)
 
 
+def _holds_something(path: Path) -> bool:
+    """Whether a file may hold rows that somebody wants; one that is damaged may."""
+    try:
+        return any(found.rows for found in snapshots.look_at(path)[2].values())
+    except StoreError:
+        return snapshots.size_of(path) > 0
+
+
+def _aside(path: Path) -> Path:
+    """A name that is free: a second restore must not cost the file that the first one kept."""
+    to, number = path.with_name(path.name + ".replaced"), 1
+    while to.exists():
+        number += 1
+        to = path.with_name(f"{path.name}.replaced-{number}")
+    return to
+
+
 def _restore_sqlite(packed: Path, path: Path, force: bool) -> None:
     """Put the database of a backup at `path`. Raises StoreError."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,17 +295,16 @@ def _restore_sqlite(packed: Path, path: Path, force: bool) -> None:
     made = path.with_name(path.name + ".restored")
     lock.take()
     try:
+        if path.is_file() and not force and _holds_something(path):
+            raise StoreError(
+                f"{path} has rows in it or cannot be read; give --force to replace it (the file is kept under another "
+                "name)"
+            )
+        snapshots.unpack(packed, made)
         if path.is_file():
-            if not force and any(found.rows for found in snapshots.look_at(path)[2].values()):
-                raise StoreError(
-                    f"{path} has rows in it; give --force to replace it (the file is kept under another name)"
-                )
-            snapshots.unpack(packed, made)
-            put_aside(path, path.with_name(path.name + ".replaced"))
-        else:
-            snapshots.unpack(packed, made)
-        made.replace(path)
-    except (OSError, sqlite3.Error) as error:
+            put_aside(path, _aside(path))
+        appear(made, path)
+    except OSError as error:
         raise StoreError(f"{path} cannot be replaced: {error}") from error
     finally:
         made.unlink(missing_ok=True)

@@ -89,8 +89,9 @@ def name_of(epoch: str, kind: str, seq: int) -> str:
 
 
 def seq_of(name: str) -> int:
-    """The number in a name that `name_of` made."""
-    return int(name.rpartition("-")[2])
+    """The number in a name that `name_of` made; -1 for another name."""
+    number = name.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdigit() else -1
 
 
 def epoch_of(at_ms: int, word: str) -> str:
@@ -172,9 +173,14 @@ async def _looks(clock: Clock, name: str) -> AsyncIterator[None]:
     raise TargetError(f"{name} was stored and cannot be seen after {SEEN_S:g} s")
 
 
+async def claims(target: Target) -> list[str]:
+    """The epochs that were taken, the newest last; older ones may have been cleared away. Raises TargetError."""
+    return sorted(filter(is_epoch, await target.sizes(CLAIMS)))
+
+
 async def highest_claim(target: Target) -> str:
     """The newest epoch that was taken, or an empty text. Raises TargetError."""
-    return max(filter(is_epoch, await target.sizes(CLAIMS)), default="")
+    return max(await claims(target), default="")
 
 
 async def claim(target: Target, clock: Clock, word: str) -> str:
@@ -184,6 +190,8 @@ async def claim(target: Target, clock: Clock, word: str) -> str:
         taken = await highest_claim(target)
         at_ms = max(clock.now_ms(), int(taken.partition("-")[0] or 0) + 1)
         epoch = epoch_of(at_ms, word)
+        if not is_epoch(epoch):
+            raise TargetError(f"{CLAIMS}/{taken} at the target leaves no epoch above it")
         await put_seen(target, clock, f"{CLAIMS}/{epoch}", b"{}\n")
         if await highest_claim(target) == epoch:
             return epoch

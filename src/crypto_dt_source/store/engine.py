@@ -61,6 +61,7 @@ class Store:
         self._read_only = read_only
         self._unreadable = False
         self._follower: Follower | None = None
+        self._ending: asyncio.TimerHandle | None = None
         self.address = address
         self.clock = clock
         self.dialect = database.dialect
@@ -146,10 +147,22 @@ class Store:
         """Bytes of the database on disk."""
         return await self._database.size_bytes()
 
+    def give_up(self) -> None:
+        """Wait for a server no longer that does not answer: what is under way and all that follows fails. A file has no
+        server."""
+        if not isinstance(self._database, SqliteDatabase):
+            self._database.give_up()
+
+    def end_within(self, seconds: float) -> None:
+        """Give up after that long, unless the store is closed before."""
+        self._ending = asyncio.get_running_loop().call_later(seconds, self.give_up)
+
     async def close(self) -> None:
         """Commit what waits and close every connection."""
         await self._writer.close()
         await self._database.close()
+        if self._ending is not None:
+            self._ending.cancel()
 
 
 async def open_store(
@@ -179,7 +192,7 @@ async def open_store(
         await store.start()
     except StoreError as error:
         await store.close()
-        raise StoreOpenError(f"{address} cannot be opened: {error.message}") from error
+        raise StoreOpenError(f"{address} cannot be opened: {error.message}", kind=error.kind) from error
     return store
 
 

@@ -24,7 +24,12 @@ class StoreOpenError(StoreError):
 
 
 class NotShipped(StoreError):
-    """The batch was written here, and is not yet known to be where the database is shipped to."""
+    """The batch was written here, and is not yet known to be where the database is shipped to; or it was not written,
+    because it never could be. The message says which, in words of this package alone."""
+
+    @property
+    def public(self) -> str:
+        return self.message
 
 
 class StoreClosed(StoreError):

@@ -123,8 +123,21 @@ class PostgresLeader:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._look()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            # The driver's state and the server's differ: a connection that broke off in the midst of something.
+            asyncpg.InternalClientError,
+            # The event loop's own word for a connection that is closed already.
+            RuntimeError,
+            OSError,
+        ) as error:
             self._lost(f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            # Of a connection whose state nobody knows the next look would make the same again, for ever.
+            if not isinstance(error, asyncio.CancelledError):
+                self._lost(type(error).__name__)
+            raise
         if self._held and not self.leads():
             # Heard too late: the server may have given the lock away since.
             self._lost("the lease ran out")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, cast
+from weakref import WeakSet
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -23,6 +24,9 @@ _DRIVER_ERRORS = (
     ValueError,
 )
 
+CONNECT_S = 10.0
+"""Within this a server answers who connects."""
+
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     return cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
@@ -34,10 +38,31 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: URL, pool_size: int) -> None:
+        given = {"timeout": CONNECT_S}
         self._readers = create_async_engine(
-            url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None
+            url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None, connect_args=given
         )
-        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        self._writer = create_async_engine(
+            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=given
+        )
+        self._drivers: WeakSet[asyncpg.Connection[Any]] = WeakSet()
+        self._given_up = False
+        for engine in (self._readers, self._writer):
+            event.listen(engine.sync_engine, "do_connect", self._refuse)
+            event.listen(engine.sync_engine, "connect", self._connected)
+
+    def _connected(self, connection: Any, _: object) -> None:
+        self._drivers.add(connection.driver_connection)
+
+    def give_up(self) -> None:
+        """Break every connection off, whatever it waits for, and make no other: what is asked fails at once from now on."""
+        self._given_up = True
+        for driver in list(self._drivers):
+            driver.terminate()
+
+    def _refuse(self, *_: object) -> None:
+        if self._given_up:
+            raise StoreError("the database did not answer as the service ended")
 
     async def start(self) -> None:
         """Open one reader. Raises StoreError."""
@@ -47,6 +72,7 @@ class PostgresDatabase:
         """All rows, as tuples. A read whose connection had died is tried once more. Raises StoreError."""
         text = dollars(sql)
         for attempt in (1, 2):
+            self._refuse()
             try:
                 async with self._readers.connect() as connection:
                     driver = await _driver(connection)
@@ -63,6 +89,7 @@ class PostgresDatabase:
     async def apply(self, writes: Sequence[Write]) -> list[int]:
         """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError. A connection
         lost during COMMIT leaves it open whether the batch is there; upserts may be sent again."""
+        self._refuse()
         try:
             async with self._writer.connect() as connection:
                 driver = await _driver(connection)

@@ -61,16 +61,20 @@ async def refill(target: Target, to: Path, below: str) -> Refilled | None:
                 "a shipped copy is damaged", epoch=manifest.epoch, seq=manifest.seq, reason=str(error)
             )
         else:
-            await asyncio.to_thread(_appear, scratch, to)
+            await asyncio.to_thread(appear, scratch, to)
             return made
         finally:
             await asyncio.to_thread(_clear, scratch)
     return None
 
 
-def _appear(scratch: Path, to: Path) -> None:
+def appear(scratch: Path, to: Path) -> None:
+    """Give a database that was made apart its name. Blocks. Raises OSError."""
     with scratch.open("rb") as file:
         os.fsync(file.fileno())
+    # The log of a file that is gone would be played into this one.
+    for suffix in ("-journal", "-wal", "-shm"):
+        to.with_name(to.name + suffix).unlink(missing_ok=True)
     scratch.replace(to)
 
 

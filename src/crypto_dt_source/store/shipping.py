@@ -165,10 +165,9 @@ class Shipper:
 
     async def close(self) -> None:
         """Ship what is left, for at most END_S, then stop."""
-        tasks = [task for task in (self._task, self._copying) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        if tasks := [task for task in (self._task, self._copying) if task is not None]:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
         with contextlib.suppress(StoreError, TimeoutError, OSError):
             async with asyncio.timeout(END_S):
@@ -246,10 +245,20 @@ class Shipper:
     async def _outrun(self) -> bool:
         """Whether a newer start has made itself known."""
         if self.state.superseded is None:
-            highest = await chain.highest_claim(self._target)
-            if highest > (self._epoch or ""):
-                self._supersede(highest)
+            claims = await chain.claims(self._target)
+            if claims and claims[-1] > (self._epoch or ""):
+                self._supersede(claims[-1])
+            elif self._epoch is not None and self._epoch not in claims:
+                await self._emptied(self._epoch)
         return self.state.superseded is not None
+
+    async def _emptied(self, epoch: str) -> None:
+        """The claim is gone from the target, so the rest may be: a segment would be on top of nothing. Raises StoreError."""
+        self._break()
+        self._base = self._unconfirmed = None
+        self._seq += 1
+        await chain.put_seen(self._target, self._clock, f"{chain.CLAIMS}/{epoch}", b"{}\n")
+        raise StoreError("what was shipped is no longer at the target; a whole copy follows")
 
     def _supersede(self, by: str) -> None:
         self.state.superseded = by

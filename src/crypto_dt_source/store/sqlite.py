@@ -128,7 +128,9 @@ def pragmas(engine: AsyncEngine, statements: Sequence[str]) -> None:
 
 
 def _refusal(what: str, error: BaseException) -> StoreError:
-    return StoreError(f"{what}: {error}", kind=getattr(error, "sqlite_errorname", None))
+    # What fails while a connection is made comes wrapped, with advice for programmers.
+    cause = getattr(error, "orig", None) or error
+    return StoreError(f"{what}: {cause}", kind=getattr(cause, "sqlite_errorname", None))
 
 
 async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:

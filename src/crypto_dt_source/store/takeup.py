@@ -89,9 +89,16 @@ def _sweep(database: Path) -> None:
 
 
 def put_aside(database: Path, to: Path) -> None:
-    """Rename a database nobody has open, its log folded in. Blocks. Raises OSError, sqlite3.Error."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    """Rename a database nobody writes to, its log folded in; one that is damaged or being read keeps its log beside it.
+    Blocks. Raises OSError."""
+    try:
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error:
+        busy = 1
     database.replace(to)
     for suffix in ("-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+        log_file = database.with_name(database.name + suffix)
+        if busy and log_file.is_file():
+            log_file.replace(to.with_name(to.name + suffix))
+        log_file.unlink(missing_ok=True)

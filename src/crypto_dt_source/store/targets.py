@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import re
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from .errors import StoreError
 
@@ -26,6 +27,7 @@ CALL_S = 30.0
 BYTES_PER_S = 1_000_000
 """A file gets a second more for each so many bytes."""
 MISSING = "missing"
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 
 
 class TargetError(StoreError):
@@ -103,6 +105,12 @@ class _Folder:
         path = self._root / name
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
+            with os.scandir(path.parent) as entries:
+                if not all(_UNFINISHED.fullmatch(entry.name) for entry in entries):
+                    return
+            # Nothing is left but what a killed process was writing.
+            for left in path.parent.iterdir():
+                left.unlink()
             path.parent.rmdir()
 
 
@@ -160,26 +168,35 @@ class _Remote:
             fs.rm_file(path)
 
 
+def _shown(scheme: str, rest: str) -> str:
+    # Secret keys hold slashes, plus signs and worse, as they are: only what follows the last @ is none of them, and
+    # not even that where a query may hold one.
+    before, marked, after = rest.rpartition("@")
+    unclear = any(mark in before for mark in "?#") or ("/" in before and ":" not in before)
+    if "::" in scheme or "::" in rest or (marked and unclear):
+        return f"{scheme.partition('::')[0]}://…"
+    return f"{scheme}://{after.partition('?')[0].partition('#')[0]}"
+
+
 class Target:
     """One target. Names are relative, with `/` between folder and file. Every method raises TargetError.
 
-    `shown` is what may be printed: the folder, or scheme and host without user, password and query.
+    `shown` is what may be printed: the folder, or scheme, host and path without user, password and query; the scheme
+    alone where it is not plain which part is which.
     """
 
     def __init__(self, url: str, *, call_s: float = CALL_S) -> None:
-        parts = urlsplit(url)
-        # One letter is a drive.
-        local = len(parts.scheme) < 2 or parts.scheme in ("file", "local")
+        scheme, marked, rest = url.partition("://")
+        local = (not marked and "::" not in url) or scheme in ("file", "local")
         self._call_s = call_s
         self._free: asyncio.Semaphore | None = None
         self._files: _Files
         if local:
-            folder = Path(url.split("://", 1)[1] if "://" in url else url)
+            folder = Path(rest if marked else url)
             self.shown = str(folder)
             self._files = _Folder(folder)
         else:
-            bucket = parts.netloc.rpartition("@")[2]
-            self.shown = f"{parts.scheme}://{bucket}{parts.path}"
+            self.shown = _shown(scheme, rest)
             self._files = _Remote(url)
 
     async def put(self, name: str, data: bytes) -> None:
@@ -239,7 +256,11 @@ async def _threaded(call: Callable[[], T], over: Callable[[], None]) -> T:
         elif isinstance(failure, FileNotFoundError):
             done.set_exception(TargetError("an object is not there", kind=MISSING))
         else:
-            reason = failure.strerror if isinstance(failure, OSError) else None
+            # Not the driver's own words, which may repeat an address.
+            number = (failure.errno or 0) if isinstance(failure, OSError) else 0
+            reason = os.strerror(number) if number in errno.errorcode else None
+            if isinstance(failure, ImportError):
+                reason = "the driver of such an address is not installed"
             kind = type(failure).__name__
             done.set_exception(TargetError(f"a call failed: {reason or kind}", kind=kind))
 

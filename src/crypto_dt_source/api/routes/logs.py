@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BeforeValidator
 
 from ...clock import rfc3339
 from ...services import logs
@@ -30,13 +31,9 @@ _CSV_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 Level = Annotated[
-    str | None,
-    Query(
-        description="Lines of this level alone: debug, info, warning, error or critical.",
-        pattern="^(debug|info|warning|error|critical|DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
-        max_length=8,
-        examples=["warning"],
-    ),
+    Literal["debug", "info", "warning", "error", "critical"] | None,
+    BeforeValidator(lambda text: text.lower() if isinstance(text, str) else text),
+    Query(description="Lines of this level alone, in any case.", examples=["warning"]),
 ]
 Category = Annotated[
     str | None,

@@ -57,7 +57,7 @@ class UpstreamTotals(BaseModel):
     calls_since_start: int
     calls_24h: int | None
     failures_24h: int | None
-    by_provider_24h: list[UpstreamNumbers]
+    by_provider_24h: list[UpstreamNumbers] | None
 
 
 class ProviderTotals(BaseModel):
@@ -167,7 +167,9 @@ class Budget(BaseModel):
     used: int
     left: int
     used_pct: float
-    oldest_expires: str = Field(description="When the oldest use leaves the window.")
+    oldest_expires: str | None = Field(
+        description="When the oldest use leaves the window; null with nothing used."
+    )
 
 
 class BudgetList(BaseModel):

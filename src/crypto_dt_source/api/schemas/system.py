@@ -36,7 +36,9 @@ class BudgetLine(BaseModel):
     per_seconds: int
     used: int
     left: int
-    oldest_expires: str = Field(description="When the oldest use leaves the window.")
+    oldest_expires: str | None = Field(
+        description="When the oldest use leaves the window; null with nothing used."
+    )
 
 
 class Provider(BaseModel):

@@ -23,6 +23,7 @@ from ...model.errors import NotOffered, PayloadChanged, SymbolNotListed
 from ...model.quote import Pair, Quote
 from ...model.unreadable import Unreadable
 from ..catalog import Entry
+from ..entry_fields import check_library_tables
 from ..exchange_calls import Library, Markets, pair_of
 from ..kit import (
     UNREADABLE_SHARE,
@@ -353,7 +354,9 @@ def _assumed(library: Library, ask: Ask, spelled: str) -> Markets:
 
 
 def of(entry: Entry) -> Adapter:
-    """The adapter of an entry with a `library_id`; imports nothing."""
+    """The adapter of an entry with a `library_id`; does not import ccxt. Raises CatalogError naming the field that is
+    wrong."""
+    check_library_tables(entry)
     markets = entry.tables.get("markets", {})
     library = Library(
         entry.library_id,

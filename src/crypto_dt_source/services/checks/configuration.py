@@ -30,7 +30,7 @@ async def unknown(at: Scene) -> list[Finding]:
             WARNING,
             f"{name} is no setting" + (f"; {nearest} is" if nearest else ""),
             "It has no effect; the default holds.",
-            "Correct the name, or remove it. docs/settings.md has all of them.",
+            "Correct the name, or remove it. docs/reference/settings.md has all of them.",
             name,
         )
         for name, nearest in at.place.unknown[:TOLD]

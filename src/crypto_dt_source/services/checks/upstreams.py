@@ -26,7 +26,7 @@ from ...model.errors import (
     UpstreamUnreachable,
 )
 from ...store.repos import news as news_repo
-from .. import fixes, news
+from .. import fixes
 from ..runtime import Runtime
 from .finding import CRITICAL, ERROR, INFO, WARNING, Finding, Fix, Scene
 
@@ -39,8 +39,8 @@ LOOKED_UP = 8
 SPENT_S = 600.0
 """A budget that gives nothing for so long is used up."""
 SILENT_MS, DEAD_MS = 60_000, 180_000
-LATE_FEED = 3
-"""Rounds of reading that a feed may miss."""
+NEWS_JOB, LATE_FEED = "news", 3
+"""The job that reads feeds, and how many of its rounds a feed may miss."""
 FAILED_READS = 3
 
 _KNOWN: dict[str, tuple[str, str, str, str, str]] = {
@@ -293,12 +293,13 @@ async def feeds(at: Scene) -> list[Finding]:
     sources = rt.gateway.offering(Capability.NEWS)
     known = {row.provider: row for row in await news_repo.feeds(rt.store)}
     now, found = rt.clock.now_ms(), []
+    due_ms = _read_since(rt, now)
     for source in sources:
         name, health = source.entry.id, source.health
         row = known.get(name)
         recent = list(health.outcomes)[-FAILED_READS:]
         failed = len(recent) == FAILED_READS and not any(recent)
-        late = row is not None and now - max(row.checked_ms, rt.started_ms) > LATE_FEED * news.EVERY_S * 1000
+        late = row is not None and due_ms is not None and max(row.checked_ms, rt.started_ms) < due_ms
         if not failed and not (late and rt.first_round is not None):
             continue
         since = "never" if row is None else f"{(now - row.checked_ms) / 3_600_000:.1f} h ago"
@@ -314,3 +315,16 @@ async def feeds(at: Scene) -> list[Finding]:
             )
         )
     return found
+
+
+def _read_since(rt: Runtime, now: int) -> int | None:
+    """Since when (ms UTC) every feed should have been read by the timetable; None where that reads none."""
+    plan = rt.schedule.plans.get(NEWS_JOB)
+    if plan is None or plan.off or plan.paused:
+        return None
+    if plan.crontab is None:
+        return now - round(LATE_FEED * plan.every_s * 1000)
+    at: int | None = now
+    for _ in range(LATE_FEED + 1):
+        at = None if at is None else plan.crontab.latest(at - 1)
+    return at

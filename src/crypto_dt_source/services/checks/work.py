@@ -6,16 +6,17 @@ from functools import partial
 
 from ...model.errors import DeadlineExceeded
 from .. import fixes
+from ..jobs import CRASHED, OF_ONE_UPSTREAM
 from ..runtime import Runtime
 from ..schedule import Plan
 from .finding import CRITICAL, ERROR, WARNING, Finding, Fix, Scene
 
-CRASHED = "crashed"
 OK = "ok"
-OF_ONE_UPSTREAM = ("quotes:", "coins:")
-"""Jobs that ask one provider: why they fail is said of the provider."""
 STUCK_MS, TIMES_USUAL = 60_000, 10
-"""A run that takes longer than the former and so many times its last one is stuck, whatever its deadline."""
+"""A run that takes longer than the former and so many times its last good one is stuck before its deadline."""
+UNEVEN_S = 1800
+"""A job that may run for so long has much to do at one time and nothing at another (a backfill, a backup, a discovery): its
+deadline alone says that it hangs."""
 LATE_MS = 120_000
 BACKLOG_SHARE = 0.8
 WAITING_BYTES = 64 * 1024 * 1024
@@ -50,8 +51,10 @@ def _stuck_ms(rt: Runtime, plan: Plan) -> int | None:
     ms = rt.clock.now_ms() - plan.running.started_ms
     if ms > plan.deadline_s * 1000:
         return ms
-    usual = plan.last.ended_ms - plan.last.started_ms if plan.last and plan.last.ended_ms else None
-    return ms if usual is not None and ms > max(STUCK_MS, TIMES_USUAL * usual) else None
+    last = plan.last
+    if plan.deadline_s >= UNEVEN_S or last is None or last.ended_ms is None or last.outcome != OK:
+        return None
+    return ms if ms > max(STUCK_MS, TIMES_USUAL * (last.ended_ms - last.started_ms)) else None
 
 
 def _late_ms(rt: Runtime, plan: Plan) -> int | None:
