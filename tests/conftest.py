@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -18,6 +19,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+def pytest_collection() -> None:
+    """No search for garbage while ten thousand tests are made."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """They live as long as the session: without this each full search would walk through them all again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
