@@ -22,7 +22,7 @@ import msgspec
 from .catalog import Limit
 from .feeds.encoding import text_of
 from .feeds.markup import ALONE, OPEN, attributes, tokens
-from .inference import document, meaning_of
+from .inference import document
 from .kit import decoder, read
 from .text import plain
 
@@ -271,13 +271,6 @@ def well_known(url: str) -> list[str]:
     """Addresses of the same site at which it may describe its API itself."""
     root = urljoin(url, "/")
     return [f"{root}.well-known/api-catalog", f"{root}apis.json", f"{root}openapi.json"]
-
-
-def read_any(body: bytes, url: str) -> list[Lead]:
-    """Leads of a directory that may be an APIs.json, a link set, a description or a page."""
-    if body.lstrip()[:1] == b"<":
-        return page(body, url)
-    return follow(body, url, meaning_of(document(body)))
 
 
 _GITHUB = (("Accept", "application/vnd.github+json"), ("X-GitHub-Api-Version", "2022-11-28"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import tables
 from ..engine import Store
@@ -24,10 +24,6 @@ class OwnEntryRow(NamedTuple):
     category: str
     origin: str
     payload: str
-
-
-def _storable(value: Any) -> Any:
-    return storable(value) if isinstance(value, str) else value
 
 
 async def put(store: Store, rows: Iterable[OwnEntryRow], drop: Iterable[str] = ()) -> None:
