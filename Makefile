@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint type arch bench docs clean
+.PHONY: help setup tools run demo test lint type arch bench docs clean
 
 help:  ## print this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,10 +15,17 @@ help:  ## print this help
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make setup PYTHON=python3.12")'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "installing into $(VENV), which takes a minute or two, this once"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[exchanges]'
 	@touch $(STAMP)
 
-setup: $(STAMP)  ## create .venv with the cdts command and the test tools
+$(TOOLS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(TOOLS)
+
+setup: $(STAMP)  ## create .venv with the cdts command
+
+tools: $(TOOLS)  ## add the tools that tests and checks want, some gigabytes with torch
 
 run: $(STAMP)  ## start the service on live upstreams (ARGS="--port 8000")
 	$(BIN)/cdts serve $(ARGS)
@@ -25,29 +33,30 @@ run: $(STAMP)  ## start the service on live upstreams (ARGS="--port 8000")
 demo: $(STAMP)  ## start the service beside the bundled simulator, no network needed
 	$(BIN)/cdts demo $(ARGS)
 
-test: $(STAMP)  ## run every test, real PostgreSQL included
+test: $(TOOLS)  ## run every test, real PostgreSQL included
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-lint: $(STAMP)  ## style, names, blanket excepts
+lint: $(TOOLS)  ## style, names, blanket excepts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-type: $(STAMP)  ## mypy, strict
+type: $(TOOLS)  ## mypy, strict
 	$(BIN)/mypy
 
-arch: $(STAMP)  ## layer contracts
+arch: $(TOOLS)  ## layer contracts
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## every benchmark; each prints a ratio to a reference measured in the same run
+bench: $(TOOLS)  ## every benchmark; each prints a ratio to a reference measured in the same run
 	@test -x $(VENV)/bench/bin/python || $(BIN)/python -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c bench/constraints.txt -e '.[bench]'
 	-@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c bench/constraints.txt -e '.[cryptofeed]' \
 		|| echo "cryptofeed needs a C compiler and could not be built: what is compared with it is left out"
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(STAMP)  ## regenerate docs/reference from the code
+docs: $(TOOLS)  ## regenerate docs/reference and docs/examples from the code
 	$(BIN)/python tools/make_reference.py
 	$(BIN)/python tools/make_openapi.py
+	$(BIN)/python tools/make_examples.py
 
 clean:  ## remove the environment and caches (data stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

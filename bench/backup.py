@@ -30,6 +30,7 @@ ROWS = 50
 EPOCH = 1_600_000_000_000
 DATABASE = "crypto-dt-source.db"
 VERSION = "bench"
+ID = "0b5e55ed"
 READ = {
     "prices": "SELECT timestamp, COUNT(*) FROM prices GROUP BY timestamp ORDER BY timestamp",
     "quotes": "SELECT timestamp, COUNT(*) FROM quotes GROUP BY timestamp ORDER BY timestamp",
@@ -101,7 +102,7 @@ async def one_round(folder: Path, heard: Heard, number: int, found: Outcome) -> 
     target = Target(str(folder / "backups"))
     before, begun = heard.newest, time.perf_counter()
     verdict = await backup.make(
-        f"sqlite:///{folder / DATABASE}", target, SystemClock().now_ms() + number, VERSION
+        f"sqlite:///{folder / DATABASE}", target, SystemClock().now_ms() + number, VERSION, ID
     )
     found.seconds.append(time.perf_counter() - begun)
     found.problems += verdict.problems
@@ -119,7 +120,7 @@ async def one_round(folder: Path, heard: Heard, number: int, found: Outcome) -> 
     finally:
         await store.close()
     found.written += after - before
-    await backup.rotate(target, 2)
+    await backup.rotate(target, 2, ID)
 
 
 def rounds(folder: Path, count: int, say: Callable[[str], None]) -> Outcome:

@@ -32,7 +32,13 @@ class Process:
     """A child whose standard output is read by lines. `started` is when it was made, by `time.perf_counter`, `url` the
     address it printed."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        keeps: Sequence[int] = (),
+    ) -> None:
+        """`keeps` are file descriptors the child has too."""
         # Byte code is kept, as in any installation; some test machines switch that off.
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
@@ -43,6 +49,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**kept, **(QUIET if "serve" in command else OPEN), **(environment or {})},
+            pass_fds=keeps,
         )
         self._left = b""
         self.url = ""
@@ -102,9 +109,11 @@ class Process:
 
 
 @contextmanager
-def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+def process(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, keeps: Sequence[int] = ()
+) -> Iterator[Process]:
     """A child that does not outlive the block."""
-    made = Process(command, environment)
+    made = Process(command, environment, keeps)
     try:
         yield made
     finally:

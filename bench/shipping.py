@@ -7,6 +7,8 @@ the next child begins while it still runs, as in a redeploy, and it is killed a 
 Every key, pool and choice ever acknowledged is then looked for in the database that the next child made from the target.
 What is lost of market data is the time between the last row the next child has of it, or the dead one's first, and the last
 one committed, or the first of the next child.
+
+With --url the target is that address instead (a bucket on a loopback stand-in of S3, say), a fresh folder of it for each run.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ import sqlite3
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bench.late_target import Flusher, late_target, register, url_of
+from bench.late_target import late_target, register, url_of
 from bench.report import claim
 from bench.running import Process, process
 from crypto_dt_source.clock import SystemClock
@@ -176,11 +179,11 @@ class Outcome:
     reordered: int = 0
 
 
-def begin(stack: ExitStack, root: Path, number: int, pace: Pace, kept: Path | None) -> Life:
+def begin(stack: ExitStack, root: Path, number: int, pace: Pace, kept: Path | None, url: str) -> Life:
     """Start a child on a folder of its own, or on one that outlived a kill."""
     folder = kept or root / f"host{number}"
     command = [sys.executable, "-m", "bench.shipping", "--child", str(folder), "--word", str(number)]
-    command += ["--target", url_of(root), "--interval", str(pace.interval_s), "--rest", str(pace.rest_s)]
+    command += ["--target", url, "--interval", str(pace.interval_s), "--rest", str(pace.rest_s)]
     return Life(stack.enter_context(process(command)), folder)
 
 
@@ -206,6 +209,7 @@ def one_round(
     pace: Pace,
     draw: random.Random,
     patient: bool,
+    url: str,
 ) -> Life:
     """The end of one child and the beginning of the next. `patient`: the end comes after its first acknowledgement."""
     if patient:
@@ -215,7 +219,7 @@ def one_round(
     kept = not redeploy and draw.random() < 0.1
     if not redeploy:
         before.child.kill()
-    after = begin(stack, root, number, pace, before.folder if kept else None)
+    after = begin(stack, root, number, pace, before.folder if kept else None, url)
     after.hear(time.perf_counter() + READY_S, ready=True)
     if after.restored_ms is None:
         raise RuntimeError(f"the child did not start: {after.child.errors()}")
@@ -247,33 +251,37 @@ def rounds(
     say: Callable[[str], None],
     *,
     patient: bool = False,
+    url: str | None = None,
 ) -> Outcome:
-    """All rounds on one target."""
+    """All rounds on one target: `url`, or one in `root` that shows things late."""
     draw = random.Random(seed)
     found = Outcome()
-    flusher: Flusher
-    with late_target(root, pace.late_s, seed) as flusher, ExitStack() as stack:
-        life = begin(stack, root, 0, pace, None)
+    with ExitStack() as stack:
+        flusher = None if url else stack.enter_context(late_target(root, pace.late_s, seed))
+        to = f"{url}/{uuid.uuid4().hex}" if url else url_of(root)
+        life = begin(stack, root, 0, pace, None, to)
         life.hear(time.perf_counter() + READY_S, ready=True)
         for number in range(1, count + 1):
-            life = one_round(stack, root, life, found, number, pace, draw, patient)
+            life = one_round(stack, root, life, found, number, pace, draw, patient, to)
             if number % 10 == 0 or found.lost:
                 acked = sum(map(len, found.acked.values()))
                 say(
                     f"round {number}: {acked} acknowledged, {len(found.lost)} lost, largest market loss {max(found.losses, default=0):.2f} s"
                 )
         life.child.kill()
-        found.flushed, found.reordered = flusher.flushed, flusher.reordered
+        if flusher is not None:
+            found.flushed, found.reordered = flusher.flushed, flusher.reordered
     for line in [*found.lost, *found.problems][:20]:
         say(f"  {line}")
     return found
 
 
-def verdict(found: Outcome, count: int, pace: Pace) -> bool:
+def verdict(found: Outcome, count: int, pace: Pace, url: str | None) -> bool:
     """Print the claims of one run; gives whether all hold."""
     lost, acked = len(found.lost), sum(map(len, found.acked.values()))
     losses = sorted(found.losses) or [float("inf")]
-    under = f"shipped every {pace.interval_s:g} s, flushes up to {pace.late_s:g} s late"
+    flushes = f"to {url}" if url else f"flushes up to {pace.late_s:g} s late"
+    under = f"shipped every {pace.interval_s:g} s, {flushes}"
     ok = [
         claim(f"keys, pools, choices lost of {acked} acknowledged, {count} rounds ({under})", lost, "", "", None, None, "0", not lost and acked > 0),
         claim("integrity problems", len(found.problems), "problems", "", None, None, "0", not found.problems),
@@ -282,6 +290,9 @@ def verdict(found: Outcome, count: int, pace: Pace) -> bool:
     if count >= 20:
         ok += [
             claim("redeploys with two running at once", found.redeploys, "rounds", "the older one refused in", found.superseded, None, "more than none", found.superseded > 0),
+        ]  # fmt: skip
+    if count >= 20 and not url:
+        ok += [
             claim("objects flushed out of order", found.reordered, "objects", "of", found.flushed, None, "more than none", found.reordered > 0),
         ]  # fmt: skip
     return all(ok)
@@ -299,6 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--slow-late", type=float, default=12.0)
     parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--url", help="an address to ship to in the place of one that shows things late")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--target", help=argparse.SUPPRESS)
     parser.add_argument("--word", help=argparse.SUPPRESS)
@@ -315,8 +327,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         if count:
             with tempfile.TemporaryDirectory() as folder:
-                found = rounds(Path(folder), count, pace, arguments.seed, partial(print, flush=True))
-            ok &= verdict(found, count, pace)
+                found = rounds(
+                    Path(folder), count, pace, arguments.seed, partial(print, flush=True), url=arguments.url
+                )
+            ok &= verdict(found, count, pace, arguments.url)
     return 0 if ok else 1
 
 

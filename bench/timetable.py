@@ -126,7 +126,7 @@ async def simulate(days: int, *, seed: int) -> Days:
         found.down.append((begun, clock.now_ms()))
     found.grown_kb = (_held() - memory) / 1000 if memory else 0.0
     found.tasks_left = len(asyncio.all_tasks()) - 1
-    _judge(found, [(job, Crontab(crons[job.cron])) for job in jobs], runs, end_ms)
+    judge(found, [(job, Crontab(crons[job.cron])) for job in jobs], runs, end_ms)
     return found
 
 
@@ -173,7 +173,7 @@ async def _live(clock: Day, until_ms: int, chance: random.Random, found: Days) -
             found.away.append((begun, clock.now_ms()))
 
 
-def _judge(found: Days, timed: Sequence[tuple[Job, Crontab]], runs: Sequence[JobRun], end_ms: int) -> None:
+def judge(found: Days, timed: Sequence[tuple[Job, Crontab]], runs: Sequence[JobRun], end_ms: int) -> None:
     by_job: defaultdict[str, list[JobRun]] = defaultdict(list)
     for run in runs:
         by_job[run.job].append(run)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from crypto_dt_source import telemetry
+
+# Byte code is kept, as in any installation; some test machines switch that off, and each of the processes that tests
+# start would compile everything again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The suite draws the same cases each time; HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile("suite", derandomize=True, database=None, deadline=None)
@@ -31,6 +37,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    import built_once  # not by the process that only hands out the tests
+
+    built_once.share_routes()
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from built_once import simulator
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.model.errors import UpstreamTimeout, UpstreamUnreachable
 from crypto_dt_source.providers.kit import Reply, Request
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.settings import Settings
-from crypto_dt_source.sim.app import SimApp, create_app
+from crypto_dt_source.sim.app import SimApp
 from crypto_dt_source.wiring import open_runtime
 from schema_template import empty_database
 
@@ -122,7 +123,7 @@ async def running(
     """A Runtime over a simulator (a fresh one with `seed`, or `sim`). `values` are settings. Open it twice on the same
     `tmp_path` with the same `clock` and `sim` for a restart. The transport is `transport_of(rt)`."""
     clock = clock or ManualClock(START_MS)
-    sim = sim or create_app(seed, clock)
+    sim = sim or simulator(seed, clock)
     transport = transport or SimTransport(sim, clock)
     chosen = settings(tmp_path, **values)
     if not chosen.database_url:

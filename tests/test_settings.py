@@ -82,6 +82,8 @@ WRONG = {
     },
     "REDIS_URL": ("http://me:verysecretvalue@127.0.0.1", "redis://host:port/number, rediss://… or unix://…"),
     "HF_SPACE": ("perhaps", "true or false"),
+    "UPSTREAM_PORTS": ("443,https", "ports from 1 to 65535, comma separated, or any"),
+    "UPSTREAM_REGION": ("USA", "two letters of ISO 3166, for example US, or any"),
     "TRUSTED_PROXY_HOPS": ("11", "a whole number from 0 to 10"),
     "CORS_ORIGINS": ("example.org", "https://app.example.org, comma separated, or *"),
     "ENABLE_STREAMS": ("perhaps", "true or false"),
@@ -236,6 +238,7 @@ def test_origins_are_read_with_blanks_and_kept_whole(monkeypatch: pytest.MonkeyP
             {"binanse": "http://127.0.0.1:1"},
             r"^CDTS_BASE_URL__BINANSE: got a provider .*; allowed: .*binance",
         ),
+        ({"x": "http://127.0.0.1:1"}, r"^CDTS_BASE_URL__X: got a provider .*; allowed: .{,120}\.$"),
         ({"okx": "127.0.0.1:1"}, r"^CDTS_BASE_URL__OKX: got an address .* http:// or https://"),
         ({"okx": "http://me:verysecret@127.0.0.1/"}, r"^CDTS_BASE_URL__OKX: got an address .* password"),
         ({"okx": "http://127.0.0.1/?key=verysecret"}, r"^CDTS_BASE_URL__OKX: got an address .* query"),
@@ -263,11 +266,3 @@ def test_production_logs_json_unless_told_otherwise(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert settings.load().log_lines() == lines
-
-
-def test_a_space_has_one_proxy_in_front_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.load().proxy_hops() == 0
-    monkeypatch.setenv("HF_SPACE", "true")
-    assert settings.load().proxy_hops() == 1
-    monkeypatch.setenv("TRUSTED_PROXY_HOPS", "0")
-    assert settings.load().proxy_hops() == 0

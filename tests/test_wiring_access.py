@@ -62,9 +62,9 @@ async def test_made_secrets_are_good_as_settings_too(tmp_path: Path, store: Stor
     after = access_of(moved, store, clock)
     await access.follow(after)
     assert after.keyring.of_secret(secret).id == key.id
-    assert after.keyring.of_token(token).id == key.id
+    assert after.keyring.of_bearer(token)[0].id == key.id
 
     unsaid = access_of(settings(tmp_path / "third", api_key_salt=salt), store, clock)
     await access.follow(unsaid)
     with pytest.raises(Unauthenticated):
-        unsaid.keyring.of_token(token)
+        unsaid.keyring.of_bearer(token)

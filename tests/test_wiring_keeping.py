@@ -71,5 +71,5 @@ async def test_what_the_store_refuses_at_the_end_keeps_nothing_else_from_it(
     for module, name in parts:
         monkeypatch.setattr(module, name, refuses(name))
     schedule = SimpleNamespace(leader=SimpleNamespace(standing="leads"))
-    await wiring._keep_accounts(cast("Any", SimpleNamespace(access=None, schedule=schedule)))
+    await wiring._keep_accounts(cast("Any", SimpleNamespace(access=None, schedule=schedule, meters=True)))
     assert tried == [name for _, name in parts]

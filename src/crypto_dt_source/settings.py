@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .settings_access import ACCESS_SECRETS, AccessSettings
-from .settings_ops import TARGETS
+from .settings_ops import AUTO, TARGETS, SpacePreset, data_folder, data_places, lasts, mounted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -66,7 +66,11 @@ class Settings(AccessSettings):
         "console",
         description="How log lines look. Not set while ENVIRONMENT is production: json.",
     )
-    data_dir: Path = Field(Path("data"), description="Folder of everything the service keeps.")
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder of everything the service keeps. auto: the first that can be written in of /data, "
+        "~/crypto-dt-source and one among the temporary files.",
+    )
     database_url: str = Field(
         "",
         repr=False,
@@ -187,6 +191,23 @@ class Settings(AccessSettings):
     cryptocompare_api_key: str = Field("", repr=False, description="CryptoCompare / CoinDesk Data key.")
     etherscan_api_key: str = Field("", repr=False, description="Etherscan v2 key, one for all its chains.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, the environment, `.env`, and last the preset of a Space."""
+        return init_settings, env_settings, dotenv_settings, SpacePreset(settings_cls)
+
+    @field_validator("data_dir")
+    @classmethod
+    def _found(cls, value: Path) -> Path:
+        return data_folder(data_places(), mounted()) if value == Path(AUTO) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -263,6 +284,12 @@ class Settings(AccessSettings):
         """Addresses of NEWS_FEEDS by name."""
         parts = [part.strip().partition("=") for part in self.news_feeds.split(",") if part.strip()]
         return {name.strip(): url.strip() for name, _, url in parts}
+
+    def kept(self) -> bool:
+        """Whether what the service keeps outlives a container it runs in; asked only where DATA_DIR was looked for."""
+        if self.ship_url or not self.sql_url().startswith("sqlite") or self.data_dir not in data_places():
+            return True
+        return lasts(self.data_dir, mounted())
 
     def sql_url(self) -> str:
         """The database URL, the default filled in."""

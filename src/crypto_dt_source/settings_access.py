@@ -82,8 +82,9 @@ class AccessSettings(OpsSettings):
     )
     hf_space: bool = Field(
         False,
-        description="The service runs as a HuggingFace Space, behind its one proxy: TRUSTED_PROXY_HOPS is 1 where it is not "
-        "set itself.",
+        description="The service runs as a HuggingFace Space. Where they are not set themselves HOST is 0.0.0.0, PORT 7860, "
+        "LOG_FORMAT json, TRUSTED_PROXY_HOPS 1, DATA_DIR auto, UPSTREAM_PORTS 80,443,8080 and UPSTREAM_REGION US. Not set: "
+        "true where SPACE_ID is set, as it is in a Space.",
     )
     trusted_proxy_hops: int = Field(
         0,
@@ -130,11 +131,6 @@ class AccessSettings(OpsSettings):
         if value <= interval:
             raise ValueError(f"a whole number above WEBSOCKET_HEARTBEAT_INTERVAL ({interval}), up to 900")
         return value
-
-    def proxy_hops(self) -> int:
-        """Trusted proxies in front: TRUSTED_PROXY_HOPS, or what HF_SPACE makes of one that is not set."""
-        on_a_space = self.hf_space and "trusted_proxy_hops" not in self.model_fields_set
-        return 1 if on_a_space else self.trusted_proxy_hops
 
     @field_validator("redis_url")
     @classmethod

@@ -7,12 +7,11 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from difflib import get_close_matches
 from functools import partial
 
 from .analysis.registry import Models
 from .clock import Clock, SystemClock
-from .gateway import Following, Gateway, GatewayPolicy, Guarded, HttpTransport, Outbound, Transport
+from .gateway import Following, Gateway, Guarded, HttpTransport, Outbound, Transport
 from .gateway.guard import check_base_url
 from .gateway.sockets import Connector
 from .jobs.leading import Leading, timetable
@@ -48,7 +47,7 @@ from .stream import Bus, Hub
 from .telemetry import hide, keep, keep_no_more
 from .wiring_access import access_of, installation_of
 from .wiring_keeping import open_kept
-from .wiring_live import checked_ws_urls, live_of
+from .wiring_live import checked_ws_urls, live_of, nearest, policy_of
 
 RENEWALS_PER_S, RENEWALS_AT_ONCE = 0.4, 60.0
 """Beside the timetable people's requests renew this much in all, however many people ask."""
@@ -168,7 +167,7 @@ async def open_runtime(
             clock,
             keys=settings.keys(),
             base_urls=urls,
-            policy=GatewayPolicy(timeout_s=settings.upstream_timeout),
+            policy=policy_of(settings),
             observer=accounts.call,
             guarded=guarded or Guarded(Outbound(clock)),
         )
@@ -176,7 +175,7 @@ async def open_runtime(
         models = models_of(settings, clock)
         stack.push_async_callback(models.close)
         await models.start()
-        rt = _runtime(settings, store, gateway, entries, accounts, models, access, mode)
+        rt = _runtime(settings, store, gateway, entries, accounts, models, access, mode, serves=serves)
         rt.logs, rt.keeping, rt.metrics_access = logs, keeping, settings.metrics_access
         rt.installation = await asyncio.to_thread(installation_of, settings, urls)
         # A simulated market has nothing to look for outside; whoever brings a transport brings what it leads to.
@@ -279,6 +278,8 @@ def _runtime(
     models: Models,
     access: Access,
     mode: str,
+    *,
+    serves: bool,
 ) -> Runtime:
     clock = accounts.clock
     resolver = Resolver(venue_tickers={entry.id: entry.tickers for entry in entries.values()})
@@ -312,6 +313,7 @@ def _runtime(
         freshness=freshness,
         limits=limits_of(settings),
         mode=mode,
+        meters=serves or store.owned,
         catalogue_folder=settings.data_dir / "catalogue",
         started_ms=clock.now_ms(),
     )
@@ -361,8 +363,7 @@ def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]
     for provider, url in base_urls.items():
         name = f"{BASE_URL_PREFIX}{provider.upper()}"
         if provider not in entries:
-            near = get_close_matches(provider, entries, n=3) or sorted(entries)
-            raise SettingsError(f"{name}: got a provider that does not exist; allowed: {', '.join(near)}.")
+            raise SettingsError(f"{name}: got a provider that does not exist; {nearest(provider, entries)}.")
         try:
             check_base_url(url, whole=entries[provider].kind == "feed")
         except AddressRefused as error:
@@ -376,6 +377,8 @@ def checked_base_urls(base_urls: Mapping[str, str], entries: Mapping[str, Entry]
 async def _keep_accounts(rt: Runtime) -> None:
     """The last minute's requests, calls and spent budgets, which a clean stop need not lose; and what callers have used,
     which must not be given back. One that the store refuses keeps none of the others from it."""
+    if not rt.meters:
+        return
     works: list[Callable[[], Awaitable[int]]] = [
         partial(access_service.save, rt.access),
         partial(access_service.save_uses, rt.access),

@@ -51,7 +51,7 @@ def _access(settings: Settings, store: Store, clock: Clock, limiter: Limiter) ->
         keyring=Keyring(salt, tokens, tiers, clock, settings.cdts_admin_key),
         limiter=limiter,
         tiers=tiers,
-        hops=settings.proxy_hops(),
+        hops=settings.trusted_proxy_hops,
     )
 
 
@@ -80,6 +80,7 @@ def installation_of(settings: Settings, elsewhere: Iterable[str] = ()) -> Instal
         ),
         elsewhere=tuple(sorted(elsewhere)),
         may_fix=settings.enable_auto_fix,
+        preset="hf_space" if settings.hf_space else "",
     )
 
 

@@ -30,6 +30,7 @@ def keeping_of(settings: Settings, shipper: Shipper | None) -> Keeping:
         keep=settings.backup_keep,
         shipper=shipper,
         archive=Target(settings.archive_url) if settings.archive_url else None,
+        lasting=settings.kept(),
     )
 
 

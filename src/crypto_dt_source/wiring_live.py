@@ -1,17 +1,23 @@
-"""The venues' streams from the settings. Part of `wiring`."""
+"""What is called from here, and the venues' streams, from the settings. Part of `wiring`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from .gateway import GatewayPolicy, Reach
 from .gateway.sockets import Connector, WebSocketConnector
 from .providers.catalog import Entry
 from .services.live import LiveMarket
 from .services.live_feeds import LiveFeeds
 from .services.runtime import Runtime
 from .settings import WS_URL_PREFIX, Settings, SettingsError
+
+
+def policy_of(settings: Settings) -> GatewayPolicy:
+    """How long a call may take, and what can be called from here."""
+    return GatewayPolicy(settings.upstream_timeout, reach=Reach(settings.ports(), settings.upstream_region))
 
 
 def live_of(
@@ -36,8 +42,7 @@ def checked_ws_urls(urls: Mapping[str, str], entries: Mapping[str, Entry]) -> di
     for provider, url in urls.items():
         name = f"{WS_URL_PREFIX}{provider.upper()}"
         if provider not in streaming:
-            near = get_close_matches(provider, streaming, n=3) or sorted(streaming)
-            raise SettingsError(f"{name}: got a provider that has no stream; allowed: {', '.join(near)}.")
+            raise SettingsError(f"{name}: got a provider that has no stream; {nearest(provider, streaming)}.")
         if not _plain(url):
             # The address itself is not repeated: it may hold a password.
             raise SettingsError(
@@ -45,6 +50,13 @@ def checked_ws_urls(urls: Mapping[str, str], entries: Mapping[str, Entry]) -> di
                 f"fragment, for example ws://127.0.0.1:9000/{provider}."
             )
     return dict(urls)
+
+
+def nearest(provider: str, ids: Iterable[str]) -> str:
+    """What is allowed in place of an id that is none: there are too many to name more than the few it may have meant."""
+    among = sorted(ids)
+    near = get_close_matches(provider, among, n=3, cutoff=0.0)
+    return f"allowed: one of the {len(among)} ids that can (`cdts providers list`), such as {', '.join(near)}"
 
 
 def _plain(url: str) -> bool:

@@ -24,6 +24,12 @@ TABLE = {
     "GET /docs": PUBLIC,
     "GET /redoc": PUBLIC,
     "GET /docs/assets/{name}": PUBLIC,
+    "GET /": PUBLIC,
+    "GET /favicon.ico": PUBLIC,
+    "GET /static/{digest}/{path}": PUBLIC,
+    "GET /guide": PUBLIC,
+    "GET /guide/{name}": PUBLIC,
+    "GET /llms.txt": PUBLIC,
     "GET /api/market": PUBLIC,
     "GET /api/market/history": PUBLIC,
     "GET /api/market/gainers": PUBLIC,
@@ -173,6 +179,10 @@ NOT_CHECKED = (
     "/health",
     "/docs",
     "/redoc",
+    "/static/",
+    "/favicon.ico",
+    "/guide",
+    "/llms.txt",
     "/openapi.json",
     "/asyncapi.json",
     "/.well-known/",
@@ -299,7 +309,8 @@ async def test_who_may_call_is_not_refused_and_nobody_else_gets_further(
             assert error_of(answer, 403, "forbidden")["details"]["needs"] == level
     for caller in WRONG:
         answer = await call(api, name, shown[caller])
-        if name.partition(" ")[2].startswith(NOT_CHECKED):
+        path = name.partition(" ")[2]
+        if path == "/" or path.startswith(NOT_CHECKED):
             assert answer.status_code not in (401, 403)
         else:
             error_of(answer, 401, "unauthenticated")

@@ -81,6 +81,16 @@ async def test_document_is_served_whole(api: Service) -> None:
     assert served["paths"]["/api/prices"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
 
 
+async def test_document_is_sent_small_to_who_takes_it_so(api: Service) -> None:
+    whole = await api.get("/openapi.json", accept_encoding="identity")
+    small = await api.get("/openapi.json", accept_encoding="gzip")
+    assert "content-encoding" not in whole.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(whole.content) / 5
+    assert small.content == whole.content
+    assert small.headers["etag"] != whole.headers["etag"]
+
+
 async def test_every_body_has_its_refusals_and_an_example_that_fits() -> None:
     document = create_app().openapi()
     posts = {

@@ -12,7 +12,7 @@ from in_process import service
 
 from crypto_dt_source.api.app import create_app
 
-EXAMPLES = 250
+EXAMPLES = 150
 
 
 # hypothesis spells the strategy out when a draw is given up, and there is an alternative for every route.

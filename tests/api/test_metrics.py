@@ -80,6 +80,15 @@ async def test_figures_are_those_of_the_services(api: Service) -> None:
         assert value(found, "cdts_upstream_budget_left", scope=scope, window_seconds=window) == left
 
 
+async def test_background_work_that_is_off_is_told_from_nobody_leading(api: Service) -> None:
+    """The alert asks both: a process that is not to run the timetable misses nothing."""
+    for watched in (False, True):
+        api.rt.schedule.watched = watched
+        found = await scraped(api)
+        assert value(found, "cdts_timetable_wanted") == value(found, "cdts_timetable_runs_here") == watched
+    api.rt.schedule.watched = False
+
+
 async def test_no_label_holds_what_people_type(api: Service) -> None:
     for path in ("/api/coins/secret-name", "/nowhere/secret-name", "/api/prices?symbols=secret-name"):
         await api.get(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -10,11 +11,18 @@ from pathlib import Path
 import pytest
 
 import harness
+from crypto_dt_source.cli.jobs import _one
 from crypto_dt_source.cli.main import main
 from crypto_dt_source.clock import SystemClock
+from crypto_dt_source.model.errors import Conflict
+from crypto_dt_source.services import collect
+from crypto_dt_source.services import jobs as service
+from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.settings import BASE_URL_PREFIX, Settings
+from crypto_dt_source.store.repos import budgets, providers
 from crypto_dt_source.store.repos import jobs as repo
 from crypto_dt_source.store.repos.jobs import JobRun
+from crypto_dt_source.wiring import open_runtime
 
 Said = pytest.CaptureFixture[str]
 
@@ -70,3 +78,38 @@ def test_an_unknown_job_and_a_folder_without_a_database_are_told(tmp_path: Path,
     assert jobs("list", "--data-dir", str(tmp_path / "nowhere")) == 2
     assert "There is no database in" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
+
+
+async def _metered(rt: Runtime) -> tuple[object, ...]:
+    calls = await rt.store.fetch("SELECT count(*) FROM api_calls", ())
+    return await budgets.all_budgets(rt.store), await providers.all_providers(rt.store), calls
+
+
+async def test_a_command_beside_a_service_keeps_what_that_measured(tmp_path: Path) -> None:
+    """It asks upstreams of its own, and knows of nothing else: its figures replace none."""
+    async with harness.running(tmp_path) as (owner, sim, clock):
+        await harness.drive(clock, collect.venue_quotes(owner, "kraken"))
+        await harness.drive(clock, collect.venue_quotes(owner, "kraken"))
+        await collect.store_accounts(owner)
+        await collect.store_budgets(owner)
+        before = await _metered(owner)
+        opened = open_runtime(
+            harness.settings(tmp_path),
+            clock=clock,
+            transport=harness.SimTransport(sim, clock),
+            background=False,
+            beside=True,
+        )
+        async with opened as rt:
+            await service.pause(rt, "news")
+            await harness.drive(clock, collect.venue_quotes(rt, "kraken"))
+            for job in ("budgets", "scores"):
+                with pytest.raises(Conflict, match="only that can run it"):
+                    await _one(rt, argparse.Namespace(id=job, json=False))
+        assert await _metered(owner) == before
+        assert (await repo.states(owner.store))["news"].paused
+    async with harness.running(tmp_path) as (owner, _, clock):
+        # Alone with the file it is the one that knows.
+        await harness.drive(clock, collect.venue_quotes(owner, "kraken"))
+    async with harness.running(tmp_path) as (owner, _, _):
+        assert await _metered(owner) != before

@@ -1,16 +1,14 @@
-"""`cdts keys`: on the database itself, also while a service has it open; and the first key that `cdts demo` prints."""
+"""`cdts keys`: on the database itself, also while a service has it open. (The first key that `cdts demo` prints is in tests/e2e.)"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.running import CDTS, READY_S, process
 
 import harness
 from crypto_dt_source.cli.main import main
@@ -21,6 +19,7 @@ from crypto_dt_source.services import access
 from crypto_dt_source.settings import BASE_URL_PREFIX, Settings
 from crypto_dt_source.store import open_store
 from crypto_dt_source.wiring_access import keys_alone
+from schema_template import empty_database
 
 Said = pytest.CaptureFixture[str]
 
@@ -40,6 +39,8 @@ def keys(*arguments: str) -> int:
 
 
 def made(capsys: Said, *arguments: str) -> dict[str, Any]:
+    if "--data-dir" not in arguments:
+        empty_database(Path("data/crypto-dt-source.db"))
     capsys.readouterr()
     assert keys("create", "--json", "--name", "desk", *arguments) == 0
     row: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -222,21 +223,3 @@ async def test_a_running_service_takes_up_what_the_command_did(tmp_path: Path, c
         await asyncio.to_thread(command, "revoke", row["id"])
         await access.follow(rt.access)
         assert told == [row["id"]]
-
-
-@pytest.mark.slow
-def test_the_first_admin_key_is_printed_once(tmp_path: Path) -> None:
-    """By the real command: on standard output alone, and not by the second start."""
-    secrets: list[str] = []
-    for _ in range(2):
-        with process([*CDTS, "demo", "--port", "0", "--data-dir", str(tmp_path / "data")]) as demo:
-            said = []
-            for line in demo.lines(time.perf_counter() + READY_S):
-                said += line.split()
-                if line.startswith("serving"):
-                    break
-            assert "serving" in said
-            secrets += [word for word in said if well_formed(word)]
-            demo.stop()
-            assert secrets[0] not in demo.errors()
-    assert len(secrets) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,17 @@ def python_files(*folders: str) -> tuple[Path, ...]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    gc.disable()  # a million nodes and no garbage: looking for some takes three times as long as the parser
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    finally:
+        gc.enable()
+
+
+@cache
+def defined(path: Path) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, ...]:
+    """Every function and class of a file, inner ones too."""
+    return tuple(node for node in ast.walk(tree(path)) if isinstance(node, (*FUNCTIONS, ast.ClassDef)))
 
 
 def name(path: Path) -> str:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from importlib import resources
 from urllib.parse import urlsplit
 
-import pytest
-
 from crypto_dt_source.model.ask import Capability
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.catalog import Entry
 from crypto_dt_source.sim.app import wire_routes
+from each_case import each
 
 IN_USE = [entry for entry in catalog.load().values() if entry.status in ("live", "keyed")]
 
 
-@pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
+@each("entry", IN_USE, lambda entry: entry.id)
 def test_the_simulator_answers_every_capability_on_offer(entry: Entry) -> None:
     simulated = {capability for route in wire_routes(entry).values() for capability in route.capabilities}
     assert set(entry.offers) <= simulated
@@ -34,7 +33,7 @@ def test_every_adapter_is_in_use() -> None:
 STREAMED = [entry for entry in IN_USE if entry.stream]
 
 
-@pytest.mark.parametrize("entry", STREAMED, ids=lambda entry: entry.id)
+@each("entry", STREAMED, lambda entry: entry.id)
 def test_every_stream_is_on_a_port_that_a_space_can_reach(entry: Entry) -> None:
     """From a HuggingFace Space only 80, 443 and 8080 can be reached. Where the venue's API tells the address there is none
     in the catalogue."""
@@ -58,7 +57,7 @@ SHARED_OUT = {"defillama": "serves each kind of figure from a host of its own"}
 """Adapters whose entries offer a part each, with the reason: together they must offer everything."""
 
 
-@pytest.mark.parametrize("entry", IN_USE, ids=lambda entry: entry.id)
+@each("entry", IN_USE, lambda entry: entry.id)
 def test_an_adapter_can_do_nothing_that_is_not_on_offer(entry: Entry) -> None:
     together = [e for e in IN_USE if e.adapter == entry.adapter] if entry.adapter in SHARED_OUT else [entry]
     extra = set(catalog.adapter_of(entry).endpoints) - {c for e in together for c in e.offers}

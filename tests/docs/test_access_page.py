@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from test_readme import README, ROOT, answer_of, differences
+from blocks import ROOT, answer_of, differences
+from example_runs import document
 
 import harness
-from crypto_dt_source.api.app import create_app, serve_app
+from crypto_dt_source.api.app import serve_app
 from crypto_dt_source.cli.main import parser
 from crypto_dt_source.security.tiers import NAMES, Tier
 from crypto_dt_source.services import collect
@@ -22,9 +23,8 @@ from crypto_dt_source.settings import Settings
 from crypto_dt_source.wiring_access import tier_of
 
 PAGE = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
-BLOCKS = [
-    answer_of(text.replace("{…, ", "{")) for text in re.findall(r"^```json\n(.*?)^```$", PAGE, re.M | re.S)
-]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = [answer_of(text) for text in re.findall(r"^```json\n(.*?)^```$", PAGE, re.M | re.S)]
 
 
 def published() -> list[Tier]:
@@ -60,7 +60,7 @@ def test_every_setting_named_exists() -> None:
 
 
 def test_every_route_named_exists() -> None:
-    routes = {re.sub(r"\{\w+(:path)?\}", "{}", path) for path in create_app().openapi()["paths"]}
+    routes = {re.sub(r"\{\w+(:path)?\}", "{}", path) for path in document()["paths"]}
     named = {
         re.sub(r"\{\w+\}", "{}", path) for path in re.findall(r"`(?:[A-Z]+ )?(/api/[\w/{}-]+)[`?]", PAGE)
     }

@@ -1,52 +1,17 @@
-"""The README's commands and answers: every path is asked of the real application over the simulator, and its answer has the
-keys that the README shows."""
+"""What the README and the pages of docs/ name exists, and the guide's list of pages is that of the folder. Their examples are
+run by test_examples.py."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
+from blocks import ROOT, answer_of, blocks, commands, curl, differences, words
 
-import harness
-from crypto_dt_source.api.app import serve_app
-from crypto_dt_source.cli.get import call
-from crypto_dt_source.cli.main import parser
-from crypto_dt_source.services import collect, news
+from crypto_dt_source.api.guide_pages import FILES, PAGES
 from crypto_dt_source.settings import BASE_URL_PREFIX
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(
-    r"^```console\n\$ curl 'http://127\.0\.0\.1:7860(\S+)'\n```\n\n```json\n(.*?)^```$", README, re.M | re.S
-)
-
-
-def answer_of(text: str) -> Any:
-    """An answer as shown; an ellipsis stands for more of the list it is in."""
-    return json.loads(re.sub(r",\s*…|…", "", text))
-
-
-def differences(shown: Any, real: Any, where: str = "$") -> list[str]:
-    """Where the real answer has other keys or another type than the one shown; null fits everything."""
-    if shown is None or real is None:
-        return []
-    if isinstance(shown, dict) and isinstance(real, dict):
-        keys = shown.keys() ^ real.keys()
-        both = shown.keys() & real.keys()
-        return [f"{where}: {sorted(keys)}"] * bool(keys) + [
-            line for key in sorted(both) for line in differences(shown[key], real[key], f"{where}.{key}")
-        ]
-    if isinstance(shown, list) and isinstance(real, list):
-        if bool(shown) != bool(real):
-            return [f"{where}: one is empty"]
-        return [line for one in shown for line in differences(one, real[0], f"{where}[]")]
-    numbers = (int, float)
-    alike = isinstance(real, numbers) if isinstance(shown, numbers) else type(shown) is type(real)
-    return [] if alike else [f"{where}: {type(shown).__name__} is {type(real).__name__}"]
 
 
 def test_the_comparison_sees_what_differs() -> None:
@@ -54,27 +19,52 @@ def test_the_comparison_sees_what_differs() -> None:
     assert differences({"a": [{"b": 1}]}, {"a": [{"c": 1}]}) == ["$.a[]: ['b', 'c']"]
     assert differences({"a": "1"}, {"a": 1}) == ["$.a: str is int"]
     assert differences([1], []) == ["$: one is empty"]
+    assert differences(answer_of('{"a": 1, …}'), {"a": 2, "b": 3}) == []
+    assert differences(answer_of('{…, "a": 1}'), {"b": 3}) == ["$: ['a']"]
 
 
-async def test_every_answer_shown_has_the_keys_of_a_real_one(tmp_path: Path) -> None:
-    assert len(EXAMPLES) == 7
-    async with harness.running(tmp_path, mode="demo") as (rt, _, clock):
-        await harness.drive(clock, collect.one_round(rt))
-        await harness.drive(clock, news.read_feeds(rt))
-        app = serve_app(lambda: contextlib.nullcontext(rt), clock, timeout_s=20)
-        for path, shown in EXAMPLES:
-            status, body = await harness.drive(clock, call(app, path))
-            real = json.loads(body)
-            # There only where upstreams were asked for this very answer, as a service that has just begun must.
-            real["meta"].pop("asked", None)
-            assert (status, real["meta"]["mode"]) == (200, "demo"), path
-            assert differences(answer_of(shown), real) == [], path
+def test_an_ellipsis_in_a_text_is_text() -> None:
+    assert answer_of('{"a": ["x…", …], "b": [{"c": 1}, …], "d": [1, …]}') == {
+        "a": ["x…"],
+        "b": [{"c": 1}],
+        "d": [1],
+    }
 
 
-@pytest.mark.parametrize("text", re.findall(r"\$ (?:\w+=\S+ )?(cdts [^\n]+)", README))
-def test_every_command_shown_is_one(text: str) -> None:
-    words = [word.strip("'") for word in text.split()][1:]
-    assert parser().parse_args(words).command == words[0]
+def test_commands_are_read_as_a_shell_does() -> None:
+    assert words("A=1 curl -H \"X: $K\" 'http://h/?a=1&b=2'  # why", {"K": "k"}) == (
+        {"A": "1"},
+        ["curl", "-H", "X: k", "http://h/?a=1&b=2"],
+    )
+    for torn in ("curl http://h/?a=1&b=2", "cdts db check > file", "curl $NOBODY"):
+        with pytest.raises(ValueError, match=r"shell|nothing says"):
+            words(torn, {})
+    assert words("curl -d '$K' http://h", {"K": "k"})[1][2] == "$K"
+    with pytest.raises(ValueError, match="--no-such"):
+        curl(["--no-such", "http://h"], ROOT)
+
+
+def test_blocks_are_found_with_what_they_answer() -> None:
+    found = [block for block in blocks() if block.page == "README.md"]
+    answered = [block for block in found if block.shows is not None]
+    assert [commands(block)[-1].split()[0] for block in answered] == ["curl", "curl"]
+    assert len(found) > 7
+
+
+def test_the_navigation_names_every_page_and_no_other() -> None:
+    docs = ROOT / "docs"
+    there = {str(path.relative_to(docs).with_suffix("")) for path in docs.rglob("*.md")}
+    listed = [page.name for page in PAGES]
+    assert len(set(listed)) == len(listed)
+    # Each decision is reached from their list.
+    assert set(listed) == {name for name in there if not re.fullmatch(r"adr/\d.*", name)}
+    assert all((docs / name).is_file() for name in FILES)
+
+
+def test_the_readme_links_every_page() -> None:
+    linked = set(re.findall(r"\]\(docs/([^)#]+)\.md", README))
+    examples = {page.name for page in PAGES if page.name.startswith("examples/")}
+    assert {page.name for page in PAGES} - examples <= linked
 
 
 def test_every_address_override_shown_names_a_provider() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from bench.running import CDTS, Process, fault, get, process
+from bench.running import CDTS, READY_S, Process, fault, get, process
+
+from crypto_dt_source.security.keys import well_formed
 
 PRICED = "/api/prices?symbols=BTC,ETH,SOL"
 POLL_S = 5
@@ -106,13 +108,6 @@ def test_dead_upstreams_are_outlived_and_said_so(demo: Demo) -> None:
         assert health["status"] == "degraded"
 
 
-def test_the_simulator_ends_with_a_killed_service(tmp_path: Path) -> None:
-    with process([*CDTS, "demo", "--port", "0", "--data-dir", str(tmp_path)]) as service:
-        simulator = service.address()
-        service.kill()
-        assert _gone(simulator, within_s=10)
-
-
 def _gone(address: str, within_s: float) -> bool:
     until = time.perf_counter() + within_s
     while time.perf_counter() < until:
@@ -123,19 +118,32 @@ def _gone(address: str, within_s: float) -> bool:
     return False
 
 
-def test_ctrl_c_ends_service_and_simulator_with_status_0(tmp_path: Path) -> None:
-    with process([*CDTS, "demo", "--port", "0", "--data-dir", str(tmp_path)]) as service:
-        addresses = [next(w for w in line.split() if w.startswith("http://")) for line in _two_lines(service)]
+def test_a_kill_or_ctrl_c_ends_all_and_the_first_admin_key_is_printed_once(tmp_path: Path) -> None:
+    """The key stands on standard output alone and not in that of the second start, even after a kill."""
+    command = [*CDTS, "demo", "--port", "0", "--data-dir", str(tmp_path)]
+    with process(command) as service:
+        addresses, first = _said(service)
+        service.kill()
+        assert _gone(addresses[0], within_s=10), "the simulator ends with a killed service"
+        (secret,) = first
+        assert secret not in service.errors()
+    with process(command) as service:
+        addresses, again = _said(service)
+        assert again == []
         os.kill(service.child.pid, signal.SIGINT)
         assert service.child.wait(5) == 0
         assert all(_gone(address, within_s=1) for address in addresses)
+        assert secret not in service.errors()
 
 
-def _two_lines(service: Process) -> list[str]:
-    found = []
-    for line in service.lines(service.started + 20):
+def _said(service: Process) -> tuple[list[str], list[str]]:
+    """The addresses of simulator and service, and every key, of what a demo prints until it serves."""
+    addresses, keys = [], []
+    for line in service.lines(service.started + READY_S):
+        keys += [word for word in line.split() if well_formed(word)]
         if line.startswith(("simulator", "serving")):
-            found.append(line)
-        if len(found) == 2:
+            addresses.append(next(word for word in line.split() if word.startswith("http://")))
+        if line.startswith("serving"):
             break
-    return found
+    assert len(addresses) == 2
+    return addresses, keys

@@ -87,32 +87,36 @@ def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
         listen(host, 0)
 
 
-def test_a_second_service_on_the_same_folder_is_told_why_not(
-    hanging: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = [*CDTS, "serve", "--port", "0", "--data-dir", str(tmp_path)]
-    with process(command, hanging) as service:
-        service.address()
-        assert main(["serve", "--port", "0", "--data-dir", str(tmp_path)]) == 2
-        assert "is open in another process" in capsys.readouterr().err
-        # Looking is allowed meanwhile.
-        database = {"DATA_DIR": str(tmp_path)}
-        for arguments in (["db", "check"], ["doctor"]):
-            ended = subprocess.run([*CDTS, *arguments], env=database, capture_output=True, check=False)
-            assert ended.returncode == 0, ended.stderr
-
-
-def test_a_client_that_comes_while_it_starts_waits_for_its_answer(
-    hanging: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The data folder of a running service, and the status that a client got who came while it started."""
+    folder = tmp_path_factory.mktemp("served")
     listener = listen("127.0.0.1", 0)
     host, port = listener.getsockname()
     listener.close()
-    command = [*CDTS, "serve", "--port", str(port), "--data-dir", str(tmp_path)]
-    with process(command, hanging) as service:
-        while not (tmp_path / "crypto-dt-source.db.lock").exists():
+    command = [*CDTS, "serve", "--port", str(port), "--data-dir", str(folder)]
+    with dead(hanging=True) as address, process(command, upstreams_at(address)) as service:
+        while not (folder / "crypto-dt-source.db.lock").exists():
             assert service.child.poll() is None
-        assert get(f"http://{host}:{port}", "/api/health")[0] == 200
+        yield folder, get(f"http://{host}:{port}", "/api/health")[0]
+
+
+def test_a_second_service_on_the_same_folder_is_told_why_not(
+    hanging: dict[str, str], served: tuple[Path, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(served[0])
+    assert main(["serve", "--port", "0", "--data-dir", folder]) == 2
+    assert "is open in another process" in capsys.readouterr().err
+    # Looking is allowed meanwhile.
+    for arguments in (["db", "check"], ["doctor"]):
+        ended = subprocess.run(
+            [*CDTS, *arguments], env={"DATA_DIR": folder}, capture_output=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_a_client_that_comes_while_it_starts_waits_for_its_answer(served: tuple[Path, int]) -> None:
+    assert served[1] == 200
 
 
 def test_the_simulator_alone_ends_with_status_0() -> None:

@@ -34,7 +34,7 @@ async def test_a_crowd_breaks_no_limit_and_shares_its_calls() -> None:
 
 @pytest.mark.slow
 async def test_a_hostile_crowd_breaks_no_limit_and_is_told_why() -> None:
-    outcome = await budgets.simulate(0.4 / 60, keys=False, hostile=10, backfill_days=2)
+    outcome = await budgets.simulate(0.25 / 60, keys=False, hostile=10, backfill_days=2)
     assert outcome.breaches == {}
     assert outcome.refused == 0
     assert outcome.crowd.undocumented == []

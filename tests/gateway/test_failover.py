@@ -17,7 +17,7 @@ from failover_trial import FAULTS, Control, Fault, ask, gateway, trial
 from crypto_dt_source.model.ask import Capability
 from crypto_dt_source.model.pool import Member, Pool
 
-ASKS = 60
+ASKS = 40
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ from crypto_dt_source.gateway.outbound_url import DENIED, MAX_URL
 from crypto_dt_source.model.errors import (
     AddressRefused,
 )
+from each_case import each
 
 
 def naive(url: str) -> list[str]:
@@ -51,12 +52,12 @@ def naive(url: str) -> list[str]:
     return [str(place[0]) for *_, place in found]
 
 
-@pytest.mark.parametrize("text", [*TARGETS, *EDGES_4, *PLAIN_6, "fe80::1%lo", "2606:4700:4700::1111%lo"])
+@each("text", [*TARGETS, *EDGES_4, *PLAIN_6, "fe80::1%lo", "2606:4700:4700::1111%lo"])
 def test_an_address_of_a_special_range_is_not_public(text: str) -> None:
     assert not is_public(ip_address(text))
 
 
-@pytest.mark.parametrize("text", [*TARGETS, *EDGES_4, "2001::1", "2001:2::1", "2001:20::1", "2001:1ff::1"])
+@each("text", [*TARGETS, *EDGES_4, "2001::1", "2001:2::1", "2001:20::1", "2001:1ff::1"])
 def test_the_list_is_whole_without_what_this_python_knows(text: str) -> None:
     """`is_global` says other things in other versions."""
     assert any(ip_address(text) in block for block in DENIED)

@@ -237,9 +237,9 @@ def unpacked(data: bytes) -> SourceQuote:
 
 
 @pytest.mark.slow
-def test_ten_thousand_stored_prices_recompute_bit_for_bit() -> None:
+def test_stored_prices_recompute_bit_for_bit() -> None:
     rng = random.Random(7)
-    for made in scenarios(seed=42):
+    for made in scenarios(seed=42, count=2_000):
         first = made.price()
         stored = [packed(quote) for quote in made.quotes]
         rng.shuffle(stored)
@@ -324,7 +324,7 @@ def markets(draw: st.DrawFn) -> tuple[list[SourceQuote], set[str]]:
     return quotes, {f"s{i}" for i in range(liars)}
 
 
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(markets(), st.randoms(use_true_random=False))
 def test_any_minority_any_order(market: tuple[list[SourceQuote], set[str]], rng: random.Random) -> None:
     quotes, liars = market

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from crypto_dt_source.model.asset import Asset, AssetListing
 from crypto_dt_source.model.errors import InvalidParameter, UnknownSymbol
 from crypto_dt_source.providers.assets import load
 from crypto_dt_source.providers.resolver import Resolver
+from each_case import each
 
 RESOLVER = Resolver()
 ASSETS = [entry.asset for entry in load()]
@@ -77,7 +77,7 @@ def test_any_listings_leave_a_working_resolver(batch: list[AssetListing], text: 
     assert resolver.by_id("usd") == Asset("usd", "USD", "US Dollar", "fiat")
 
 
-@pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.id)
+@each("asset", ASSETS, lambda asset: asset.id)
 def test_round_trip(asset: Asset) -> None:
     assert RESOLVER.resolve(asset.id).asset == asset
     for spelling in (asset.ticker, asset.ticker.lower()):

@@ -12,6 +12,7 @@ import pytest
 from crypto_dt_source.model.ask import Capability, CoinsAsk
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.catalog import CatalogError, Entry
+from each_case import each
 
 MONTH_S = 2_592_000
 ENTRIES = catalog.load()
@@ -32,7 +33,7 @@ def test_every_upstream_of_the_main_job_is_there() -> None:
     assert expected <= {entry.id for entry in IN_USE}
 
 
-@pytest.mark.parametrize("entry", IN_USE, ids=ids)
+@each("entry", IN_USE, ids)
 def test_an_entry_offers_only_what_its_adapter_does(entry: Entry) -> None:
     adapter = catalog.adapter_of(entry)
     assert adapter.name == entry.adapter
@@ -41,7 +42,7 @@ def test_an_entry_offers_only_what_its_adapter_does(entry: Entry) -> None:
     assert entry.docs.startswith("https://")
 
 
-@pytest.mark.parametrize("entry", IN_USE, ids=ids)
+@each("entry", IN_USE, ids)
 def test_limits_are_positive_and_a_keyed_entry_names_its_key(entry: Entry) -> None:
     assert all(limit.amount > 0 and limit.per_s > 0 for limit in entry.limits)
     assert (entry.status == "keyed") == (entry.auth is not None)
@@ -49,7 +50,7 @@ def test_limits_are_positive_and_a_keyed_entry_names_its_key(entry: Entry) -> No
         assert re.fullmatch(r"[A-Z_]+_API_KEY", entry.auth.env)
 
 
-@pytest.mark.parametrize("entry", [e for e in IN_USE if e.kind == "aggregator"], ids=ids)
+@each("entry", [e for e in IN_USE if e.kind == "aggregator"], ids)
 def test_polling_the_market_list_leaves_half_of_a_month_to_other_asks(entry: Entry) -> None:
     """The page of 250 coins that is polled may take several calls, each with a weight of its own."""
     request = catalog.adapter_of(entry).endpoints[Capability.COINS].request(CoinsAsk(1, 250))
@@ -65,6 +66,17 @@ def test_every_venue_is_named_as_coingecko_lists_it() -> None:
     assert len(ids_by_source) == len({i for _, i in ids_by_source}) == len({s for s, _ in ids_by_source})
 
 
+def test_every_exchange_of_the_library_is_credited() -> None:
+    entries = [e for e in catalog.load().values() if e.adapter == "exchange_library"]
+    assert len(entries) > 50
+    for entry in entries:
+        assert re.fullmatch(
+            rf"Data provided by {re.escape(entry.name)}, https://[a-z0-9.-]+", entry.attribution
+        )
+        # Only ids that CoinGecko's own answers proved.
+        assert entry.listed_as in ({}, {"coingecko": entry.id})
+
+
 def test_hosts_of_one_upstream_are_one_source() -> None:
     assert {ENTRIES[name].source for name in ("coingecko", "coingecko_demo", "coingecko_pro")} == {
         "coingecko"
@@ -73,7 +85,7 @@ def test_hosts_of_one_upstream_are_one_source() -> None:
     assert ENTRIES["binance"].source == ENTRIES["binance_main"].source
 
 
-@pytest.mark.parametrize("entry", GONE, ids=ids)
+@each("entry", GONE, ids)
 def test_a_dead_upstream_says_why_and_since_when(entry: Entry) -> None:
     assert re.fullmatch(r"[A-Z].{10,}\.", entry.reason)
     assert re.fullmatch(r"20\d\d(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", entry.since)

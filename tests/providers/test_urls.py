@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from crypto_dt_source.providers.text import LINK_LIMIT
 from crypto_dt_source.providers.urls import TRACKING, TRACKING_PREFIXES, absolute, canonical_url
+from each_case import each
 
 PAGE = "https://paper.example/news/bitcoin-rises"
 
@@ -79,7 +80,7 @@ def test_what_is_no_public_page(url: str) -> None:
     assert canonical_url(url) is None
 
 
-@pytest.mark.parametrize("name", sorted(TRACKING) + [f"{prefix}x" for prefix in TRACKING_PREFIXES])
+@each("name", sorted(TRACKING) + [f"{prefix}x" for prefix in TRACKING_PREFIXES])
 def test_every_tracking_parameter_is_dropped(name: str) -> None:
     assert canonical_url(f"{PAGE}?a=1&{name}=2") == f"{PAGE}?a=1"
 

@@ -128,7 +128,7 @@ def sees_gaps(provider: str, stream_name: str) -> bool:
     frames = [*venue.opened(now)]
     for frame in session.subscribe([topic]):
         frames += venue.received(frame, now)
-    view = harness.create_app(7, ManualClock(now)).market.view("binance")
+    view = harness.simulator(7, ManualClock(now)).market.view("binance")
     (sold,) = view.trades(topic.pair, 1, now)
     for number in (7, 8, 12):
         frames.append(venue.trade(topic.pair, sold._replace(id=number), now, number))

@@ -73,7 +73,7 @@ async def test_another_process_follows_within_one_look(tmp_path: Path) -> None:
         assert not usable(there, secret)
         assert told == [key.id]
         with pytest.raises(Unauthenticated, match="revoked"):
-            there.keyring.of_token(token)
+            there.keyring.of_bearer(token)
 
 
 async def test_a_key_made_elsewhere_can_be_changed_at_once(tmp_path: Path) -> None:

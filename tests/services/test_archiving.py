@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +18,12 @@ from crypto_dt_source.services import archive, backup, shipping
 from crypto_dt_source.services.keeping import Keeping
 from crypto_dt_source.store import PriceRow, Store, StoreError, open_store
 from crypto_dt_source.store import backup as store_backup
+from crypto_dt_source.store.marker import mark
 from crypto_dt_source.store.repos import archives, prices, retention
 from crypto_dt_source.store.repos import backups as backup_repo
 from crypto_dt_source.store.repos.retention import Retention
 from crypto_dt_source.store.shipping import Shipped
-from crypto_dt_source.store.targets import Target
+from crypto_dt_source.store.targets import Target, TargetError
 
 NOW = 1_700_006_400_000 + 100 * DAY_MS
 KEEP = Retention(prices_ms=10 * DAY_MS)
@@ -120,6 +123,47 @@ async def test_the_nightly_backup_is_recorded_and_old_ones_leave(rt: Any) -> Non
     rt.keeping.last_backup = None
     await backup.recall(rt)
     assert backup.component(rt)["last"]["size_bytes"] == rows[0].size_bytes
+
+
+@pytest.mark.parametrize("use", ["backup", "archive"])
+async def test_a_target_that_is_empty_now_gets_nothing_until_it_is_taken(
+    rt: Any, tmp_path: Path, use: str
+) -> None:
+    component = backup.component if use == "backup" else archive.component
+
+    async def work() -> None:
+        await rt.clock.advance(86_400)
+        if use == "backup":
+            await backup.job(rt)
+        else:
+            await _days(rt.store, 30)
+            await archive.before_leaving(rt, KEEP, NOW)
+
+    await work()
+    folder = tmp_path / ("backups" if use == "backup" else "archive")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(StoreError) if use == "backup" else nullcontext():
+        await work()
+    assert list(folder.iterdir()) == []
+    assert component(rt)["status"] == "degraded"
+    assert "is its disk mounted" in component(rt)["reason"]
+    await mark(Target(str(folder)))
+    await work()
+    assert component(rt)["status"] == "ok"
+    assert len(list(folder.iterdir())) == 2
+
+
+async def test_who_may_not_delete_has_backups_all_the_same(rt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuses(_: Target, names: Any) -> None:
+        raise TargetError("a call failed: Permission denied")
+
+    monkeypatch.setattr(Target, "remove", refuses)
+    for _ in range(3):
+        await rt.clock.advance(86_400)
+        await backup.job(rt)
+    assert backup.component(rt)["status"] == "ok"
+    assert len(await store_backup.names(rt.keeping.backups)) == 3
 
 
 async def test_a_backup_that_fails_is_recorded_and_told(rt: Any, tmp_path: Path) -> None:

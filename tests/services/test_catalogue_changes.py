@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import msgspec
 import pytest
 
 import harness
+from crypto_dt_source.api.wrap import meta
 from crypto_dt_source.clock import ManualClock
-from crypto_dt_source.model.ask import Capability, GasAsk
-from crypto_dt_source.model.errors import Conflict, InvalidParameter, NotFound
+from crypto_dt_source.model.ask import Capability, FearGreedAsk, GasAsk
+from crypto_dt_source.model.errors import Conflict, InvalidParameter, NotFound, PayloadChanged
 from crypto_dt_source.providers import catalog
 from crypto_dt_source.providers.entry_fields import fields_of
 from crypto_dt_source.providers.kit import Reply, Request
@@ -167,6 +169,51 @@ async def test_an_id_that_is_taken_is_a_conflict(tmp_path: Path) -> None:
         await catalogue.add_entry(rt, "quay", "exchange", FIELDS, origin="admin")
         with pytest.raises(Conflict):
             await catalogue.add_entry(rt, "quay", "exchange", FIELDS, origin="admin")
+
+
+async def test_what_a_stranger_says_is_asked_last_bounded_and_named(tmp_path: Path) -> None:
+    """Of what has no consensus: whatever rank it came with, until an admin gives it one on purpose."""
+    mood = {
+        **FIELDS,
+        "offers": {"fear_greed": {"rank": 0}},
+        "tables": {
+            "fear_greed": {
+                "path": "/m",
+                "rows": "data",
+                "value": "last",
+                "classification": "pair",
+                "time": "=1700006400000",
+                "time_unit": "ms",
+            }
+        },
+    }
+
+    def order(rt: Runtime) -> list[str]:
+        return [source.entry.id for source in rt.gateway.ranked(Capability.FEAR_GREED)]
+
+    async with harness.running(tmp_path) as (rt, _, clock):
+        outside = guarded(rt, clock)
+        shipped = order(rt)
+        assert shipped
+        await catalogue.add_entry(rt, "quay", "sentiment", mood, origin="import")
+        assert order(rt) == [*shipped, "quay"]
+        about = meta(rt, source={"quay", *shipped}, fetched_ms=clock.now_ms(), state="miss")
+        assert about["added"] == ["quay"]
+        assert "added" not in meta(rt, source=shipped, fetched_ms=clock.now_ms(), state="miss")
+        await choices.change(rt, "quay", Choice(priority=1))
+        assert order(rt) == ["quay", *shipped]
+        # The bounds are those of everybody: an index of 250 is none.
+        outside.prices = {"BTC": 50}
+        assert (await rt.gateway.ask_one("quay", FearGreedAsk())).records[0].value == 50  # type: ignore[union-attr]
+        outside.prices = {"BTC": 250}
+        with pytest.raises(PayloadChanged):
+            await rt.gateway.ask_one("quay", FearGreedAsk())
+        # Another rank for what the package reads itself is the admin's word.
+        entry = rt.entries[shipped[-1]]
+        (offer,) = entry.offers.values()
+        changed = replace(entry, offers={offer.capability: replace(offer, rank=2)})
+        await catalogue.apply(rt, catalogue.Change(puts=[(changed, "admin")]))
+        assert order(rt) == ["quay", entry.id, *shipped[:-1]]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -105,3 +105,19 @@ async def test_what_cannot_be_chosen_is_said(rt: Runtime) -> None:
     gone = next(e.id for e in rt.entries.values() if e.status == "gone")
     with pytest.raises(Conflict, match="it is gone"):
         await choices.check(rt, gone)
+
+
+async def test_what_is_polled_is_planned_alike_whatever_was_chosen(tmp_path: Path) -> None:
+    """A start plans its jobs before the choices are restored, and begins them after."""
+    keys = {"coingecko_api_key": "one", "coingecko_pro_api_key": "other"}
+    async with harness.running(tmp_path, **keys) as (rt, _, _):
+        planned = {job.id for job in polls(rt)}
+        (poll,) = [job for job in polls(rt) if job.id.startswith("coins:coingecko")]
+        named = poll.id.removeprefix("coins:")
+        await choices.change(rt, named, Choice(enabled=False))
+        assert {job.id for job in polls(rt)} == planned
+        assert await poll.run(rt) > 0
+        called = {provider for provider, _ in harness.transport_of(rt).calls}
+        assert len(called) == 1
+        assert {rt.entries[provider].source for provider in called} == {"coingecko"}
+        assert named not in called

@@ -46,7 +46,7 @@ def test_a_key_is_found_by_its_secret_and_its_token() -> None:
     secret, key = rig.made()
     rig.made()
     token, _ = rig.tokens.issue(key)
-    assert rig.ring.of_secret(secret) == rig.ring.of_token(token) == key == rig.ring.by_id(key.id)
+    assert rig.ring.of_secret(secret) == rig.ring.of_bearer(token)[0] == key == rig.ring.by_id(key.id)
     assert len(rig.ring) == 2
 
 
@@ -98,16 +98,16 @@ def test_a_token_counts_for_its_key_as_it_is_now() -> None:
     token, _ = rig.tokens.issue(key)
     poorer = key._replace(tier="free")
     rig.ring.take_up([poorer])
-    assert rig.ring.of_token(token) == poorer
+    assert rig.ring.of_bearer(token)[0] == poorer
     rig.ring.take_up([key._replace(revoked_ms=NOW)])
     with pytest.raises(Unauthenticated, match="revoked"):
-        rig.ring.of_token(token)
+        rig.ring.of_bearer(token)
     with pytest.raises(Unauthenticated) as caught:
-        rig.ring.of_token(token[:-2])
+        rig.ring.of_bearer(token[:-2])
     assert caught.value.message == REFUSED
     other = new_record("gone", "pro", ["read"], salt=SALT, now_ms=NOW)[1]
     with pytest.raises(Unauthenticated, match="not one of"):
-        rig.ring.of_token(rig.tokens.issue(other)[0])
+        rig.ring.of_bearer(rig.tokens.issue(other)[0])
 
 
 def test_whoever_listens_is_told_once_when_a_key_is_revoked() -> None:

@@ -35,34 +35,34 @@ def made(lifetime_s: int = 3600) -> tuple[ManualClock, Counting, Keyring, list[s
 
 async def test_it_is_verified_once() -> None:
     _, tokens, ring, (token, other, *_) = made()
-    assert {ring.of_token(token).name for _ in range(5)} == {"k0"}
-    assert ring.of_token(other).name == "k1"
+    assert {ring.of_bearer(token)[0].name for _ in range(5)} == {"k0"}
+    assert ring.of_bearer(other)[0].name == "k1"
     assert tokens.reads == 2
 
 
 async def test_it_ends_when_it_expires() -> None:
     clock, _, ring, (token, *_) = made(60)
     await clock.advance(59.9)
-    assert ring.of_token(token).name == "k0"
+    assert ring.of_bearer(token)[0].name == "k0"
     await clock.advance(0.1)
     with pytest.raises(Unauthenticated):
-        ring.of_token(token)
+        ring.of_bearer(token)
 
 
 async def test_it_ends_with_its_key_and_follows_its_tier() -> None:
     clock, _, ring, (token, *_) = made()
-    key = ring.of_token(token)
+    key = ring.of_bearer(token)[0]
     ring.take_up([key._replace(tier="free")])
-    assert ring.of_token(token).tier == "free"
+    assert ring.of_bearer(token)[0].tier == "free"
     ring.take_up([key._replace(revoked_ms=clock.now_ms())])
     with pytest.raises(Unauthenticated) as refused:
-        ring.of_token(token)
+        ring.of_bearer(token)
     assert refused.value.details == {"reason": "revoked"}
 
 
 async def test_nothing_near_it_passes_for_it() -> None:
     _, _, ring, (token, *_) = made()
-    ring.of_token(token)
+    ring.of_bearer(token)
     flipped = "A" if token[-1] != "A" else "B"
     for other in (
         token + "=",
@@ -70,11 +70,10 @@ async def test_nothing_near_it_passes_for_it() -> None:
         token.upper(),
         f"{token} ",
         token + "\ud800",
-        token * 20,
+        token + "A" * MAX_LENGTH,
     ):
         with pytest.raises(Unauthenticated):
-            ring.of_token(other)
-    assert len(token * 20) > MAX_LENGTH
+            ring.of_bearer(other)
     assert len(ring._verified) == 1
 
 
@@ -82,8 +81,8 @@ async def test_what_is_remembered_is_bounded_and_holds_no_token(monkeypatch: pyt
     monkeypatch.setattr(keyring, "TOKENS_KEPT", 2)
     _, tokens, ring, issued = made()
     for token in issued:
-        ring.of_token(token)
+        ring.of_bearer(token)
     assert len(ring._verified) == 2
     assert not any(token.encode() in digest for digest in ring._verified for token in issued)
-    ring.of_token(issued[0])
+    ring.of_bearer(issued[0])
     assert tokens.reads == 5

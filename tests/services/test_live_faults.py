@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from feed_trial import BACK_S, KINDS, sees_gaps, trial
 
 from crypto_dt_source.providers import catalog
@@ -12,11 +11,8 @@ from crypto_dt_source.providers import catalog
 FAULTS = 55
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_nothing_stalled_counts_every_gap_is_told_and_every_feed_comes_back(
-    tmp_path: Path, seed: int
-) -> None:
-    done = await trial(tmp_path, FAULTS, seed)
+async def test_nothing_stalled_counts_every_gap_is_told_and_every_feed_comes_back(tmp_path: Path) -> None:
+    done = await trial(tmp_path, FAULTS, seed=1)
     assert done.wrong == []
     assert len(done.outcomes) == FAULTS
     assert {outcome.kind for outcome in done.outcomes} == set(KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import harness
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.jobs.timetable import JOBS, plan_of
 from crypto_dt_source.model.errors import NotFound
-from crypto_dt_source.services import collect, jobs
+from crypto_dt_source.services import collect, jobs, schedule
 from crypto_dt_source.services.schedule import FIX, OK, PERSON, TIMETABLE, Plan, Schedule
 from crypto_dt_source.store import Store, StoreError, open_store
 from crypto_dt_source.store.repos import jobs as repo
@@ -51,6 +52,26 @@ class Rig:
 async def rig(tmp_path: Path) -> Rig:
     clock = ManualClock(harness.START_MS)
     return Rig(await open_store(f"sqlite:///{tmp_path}/cdts.db", clock=clock), clock)
+
+
+async def test_the_end_of_a_run_waits_only_so_long_to_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is cut off: who stops the timetable, because another may have it, waits for this."""
+    monkeypatch.setattr(schedule, "RECORD_S", 0.01)
+    found = await rig(tmp_path)
+    run = JobRun("news", TIMETABLE, 1, 1)
+
+    async def never(*_: object) -> int:
+        return await asyncio.get_running_loop().create_future()
+
+    try:
+        monkeypatch.setattr(found.store, "write", never)
+        async with asyncio.timeout(5):
+            await found.schedule.ended(found.timed, run._replace(ended_ms=2, outcome=OK))
+        assert found.timed.last is not None
+    finally:
+        await found.store.close()
 
 
 async def test_internal_work_does_not_flood_the_table(tmp_path: Path) -> None:

@@ -116,13 +116,21 @@ async def test_windows_weigh_hours_by_what_was_in_them(tmp_path: Path) -> None:
                 HourRow("kraken", now - 91 * DAY_MS, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 1.0),
             ],
         )
-        windows = (await scoreboard.of_provider(rt, "kraken"))["windows"]
+        found = await scoreboard.of_provider(rt, "kraken")
+        windows, history = found["windows"], found["history"]
         assert {name: found["hours"] for name, found in windows.items()} == {"24h": 1, "7d": 2, "90d": 3}
         assert windows["24h"]["availability_pct"] == 100
         assert windows["7d"]["availability_pct"] == 25
         assert windows["7d"]["latency_p50_ms"] == 50
         assert windows["90d"]["deviation_pct"] == pytest.approx(0.25)
         assert windows["90d"]["quote_age_ms"] == 2500
+        assert {name: len(parts) for name, parts in history.items()} == {"24h": 24, "7d": 28, "90d": 90}
+        assert [(n, part) for n, part in enumerate(history["24h"]) if part is not None] == [(22, 100)]
+        assert [(n, part) for n, part in enumerate(history["7d"]) if part is not None] == [(16, 0), (27, 100)]
+        assert [n for n, part in enumerate(history["90d"]) if part is not None] == [60, 87, 89]
+        (row,) = await scoreboard.board(rt, "7d", None, history=True)
+        assert row["history"] == history["7d"]
+        assert (await scoreboard.board(rt, "7d", None))[0]["history"] is None
         with pytest.raises(NotFound):
             await scoreboard.of_provider(rt, "nowhere")
         rt.tally.note(decided(verdict("okx", 0.0)), now - HOUR_MS + 1)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.store import Store, open_store, parse_url, tables
 from crypto_dt_source.store.migrations.upgrade import upgrade
 from schema_template import empty_database
+
+from .hosts import Hosts
 
 DAY = 86_400_000
 T0 = 1_700_006_400_000
@@ -110,3 +113,17 @@ async def sqlite_store(tmp_path: Path) -> AsyncIterator[Store]:
     opened = await open_store(f"sqlite:///{tmp_path}/data/cdts.db", pool_size=4, clock=ManualClock(T0))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database with nothing in it: its migrations take longer than most tests here."""
+    path = tmp_path_factory.mktemp("empty") / "cdts.db"
+    upgrade(parse_url(f"sqlite:///{path}"))
+    return path.read_bytes()
+
+
+@pytest.fixture
+async def hosts(tmp_path: Path, empty_sqlite: bytes) -> AsyncIterator[Hosts]:
+    async with AsyncExitStack() as stack:
+        yield Hosts(tmp_path, stack, empty_sqlite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from crypto_dt_source.store.rows import AuditRow
 from crypto_dt_source.store.targets import Target
 
 NOW = 1_700_006_400_000
+ID = "5d0c7e11"
 
 
 async def filled(store: Store) -> None:
@@ -54,9 +56,9 @@ def place(tmp_path: Path) -> Target:
 async def test_a_backup_restored_is_the_same_database(store: Store, url: str, place: Target) -> None:
     await filled(store)
     before = (await integrity.check(store)).rows
-    made = await backup.make(url, place, NOW, "1.2.3")
+    made = await backup.make(url, place, NOW, "1.2.3", ID)
     assert made.problems == []
-    assert made.name.startswith("cdts-20231115T000000Z-")
+    assert made.name.startswith("cdts-20231115T000000Z-5d0c7e11-")
     assert made.manifest.version == "1.2.3"
     assert made.manifest.tables["prices"].rows == 300
     with pytest.raises(StoreError):  # in use
@@ -94,7 +96,7 @@ async def test_a_backup_beside_writes_is_one_moment(store: Store, url: str, plac
 
     await filled(store)
     writer = asyncio.create_task(write())
-    made = await backup.make(url, place, NOW, "1")
+    made = await backup.make(url, place, NOW, "1", ID)
     over.set()
     written = await writer
     assert made.problems == []
@@ -106,7 +108,7 @@ async def test_a_backup_beside_writes_is_one_moment(store: Store, url: str, plac
 
 async def test_damage_is_found_whatever_is_damaged(store: Store, url: str, place: Target) -> None:
     await filled(store)
-    made = await backup.make(url, place, NOW, "1")
+    made = await backup.make(url, place, NOW, "1", ID)
     folder = Path(place.shown) / made.name
     manifest = folder / backup.MANIFEST
     told = manifest.read_bytes()
@@ -137,7 +139,7 @@ async def test_a_restore_keeps_whatever_it_replaces(
 ) -> None:
     await filled(sqlite_store)
     path = Path(sqlite_store.address.removeprefix("sqlite+aiosqlite:///"))
-    made = await backup.make(f"sqlite:///{path}", place, NOW, "1")
+    made = await backup.make(f"sqlite:///{path}", place, NOW, "1", ID)
     await pools.remove(sqlite_store, "p")
     log = path.with_name(path.name + "-wal").read_bytes()
     to = tmp_path / "elsewhere" / path.name
@@ -165,7 +167,7 @@ async def test_a_restore_keeps_whatever_it_replaces(
 async def test_a_damaged_page_is_found(sqlite_store: Store, tmp_path: Path, place: Target) -> None:
     await filled(sqlite_store)
     url = f"sqlite:///{tmp_path}/data/cdts.db"
-    made = await backup.make(url, place, NOW, "1")
+    made = await backup.make(url, place, NOW, "1", ID)
     folder = Path(place.shown) / made.name
     plain = bytearray(gzip.decompress((folder / "database.gz").read_bytes()))
     at = plain.rindex(b"asset123")
@@ -174,6 +176,7 @@ async def test_a_damaged_page_is_found(sqlite_store: Store, tmp_path: Path, plac
     (folder / "database.gz").write_bytes(packed)
     harmed = msgspec.json.decode((folder / backup.MANIFEST).read_bytes())
     harmed["files"][0]["sha256"] = snapshots.sha256_of(folder / "database.gz")
+    harmed["files"][0]["size_bytes"] = len(packed)
     (folder / backup.MANIFEST).write_bytes(msgspec.json.encode(harmed))
     problems = (await backup.verify(place, made.name, url)).problems
     assert any("assets" in line for line in problems)
@@ -183,23 +186,73 @@ async def test_the_oldest_go_and_what_is_not_whole(
     sqlite_store: Store, tmp_path: Path, place: Target
 ) -> None:
     url = f"sqlite:///{tmp_path}/data/cdts.db"
-    await place.put("cdts-20200101T000000Z-dead/database.gz", b"half")
+    await place.put("cdts-20200101T000000Z-5d0c7e11-dead/database.gz", b"half")
     # And what killed processes were writing.
-    for dead in ("cdts-20200101T000000Z-dead", "cdts-20200102T000000Z-dead"):
+    for dead in ("cdts-20200101T000000Z-5d0c7e11-dead", "cdts-20200102T000000Z-5d0c7e11-dead"):
         (Path(place.shown) / dead).mkdir(exist_ok=True)
         (Path(place.shown) / dead / f".database.gz.{'0' * 32}").touch()
     await place.put("other/file", b"not ours")
-    made = [(await backup.make(url, place, NOW + n * 86_400_000, "1")).name for n in range(3)]
-    assert await backup.names(place) == made[::-1]
-    removed = await backup.rotate(place, 2)
-    assert sorted(removed) == ["cdts-20200101T000000Z-dead", "cdts-20200102T000000Z-dead", made[0]]
-    assert await backup.names(place) == made[:0:-1]
-    assert sorted(await place.folders()) == sorted([*made[1:], "other"])
+    others = ["cdts-20200101T000000Z-0b5e55ed-1a2b", "cdts-20200101T000000Z-1a2b"]
+    for other in others:
+        await place.put(f"{other}/manifest.json", b"{}")
+    made = [(await backup.make(url, place, NOW + n * 86_400_000, "1", ID)).name for n in range(3)]
+    assert await backup.names(place) == made[::-1] + others[::-1]
+    removed = await backup.rotate(place, 2, ID)
+    assert sorted(removed) == [
+        "cdts-20200101T000000Z-5d0c7e11-dead",
+        "cdts-20200102T000000Z-5d0c7e11-dead",
+        made[0],
+    ]
+    assert await backup.names(place) == made[:0:-1] + others[::-1]
+    assert sorted(await place.folders()) == sorted([*made[1:], *others, "other"])
+
+
+async def test_a_backup_unpacks_to_what_was_written_down_and_no_more(
+    store: Store, url: str, place: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(store)
+    made = await backup.make(url, place, NOW, "1", ID)
+    folder = Path(place.shown) / made.name
+    told = msgspec.json.decode((folder / backup.MANIFEST).read_bytes())
+    number = max(range(len(told["files"])), key=lambda n: told["files"][n]["size_bytes"])
+    file = told["files"][number]
+    packed = (folder / file["name"]).read_bytes()
+
+    async def problem(data: bytes, **other: object) -> str:
+        (folder / file["name"]).write_bytes(data)
+        said = {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), **other}
+        told["files"][number] = file | said
+        (folder / backup.MANIFEST).write_bytes(msgspec.json.encode(told))
+        try:
+            return (await backup.verify(place, made.name, url)).problems[0]
+        except StoreError as error:
+            return error.message
+
+    size = file["plain_bytes"]
+    assert f"the {size}" in await problem(gzip.compress(gzip.decompress(packed) + bytes(5_000_000)))
+    assert f"the {size}" in await problem(gzip.compress(gzip.decompress(packed)[:-1]))
+    assert f"instead of {len(packed) + 1}" in await problem(packed, size_bytes=len(packed) + 1)
+    assert "needs" in await problem(packed, plain_bytes=10**15)
+    told["tables"]['x"; DROP TABLE prices; --'] = told["tables"]["prices"]
+    assert "no table" in await problem(packed)
+
+
+async def test_what_nobody_wrote_the_size_of_is_bound_by_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, plain = tmp_path / "x.gz", tmp_path / "x"
+    packed.write_bytes(gzip.compress(bytes(3_000_000)))
+    free = snapshots.shutil.disk_usage(tmp_path)._replace(free=snapshots.SPARE_BYTES + 2_000_000)
+    monkeypatch.setattr(snapshots.shutil, "disk_usage", lambda _: free)
+    with pytest.raises(StoreError) as full:
+        snapshots.unpack(packed, plain)
+    assert full.value.kind == snapshots.NO_ROOM
+    assert not plain.exists()
 
 
 async def test_a_backup_of_another_kind_is_refused(
     sqlite_store: Store, tmp_path: Path, place: Target
 ) -> None:
-    made = await backup.make(f"sqlite:///{tmp_path}/data/cdts.db", place, NOW, "1")
+    made = await backup.make(f"sqlite:///{tmp_path}/data/cdts.db", place, NOW, "1", ID)
     with pytest.raises(StoreError, match="postgresql"):
         await backup.restore(place, made.name, "postgresql://nobody@127.0.0.1/none", force=True)

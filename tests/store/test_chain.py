@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from crypto_dt_source.clock import SystemClock
-from crypto_dt_source.store import chain, copies
+from crypto_dt_source.store import StoreError, Write, chain, copies
 from crypto_dt_source.store.targets import Target, TargetError
 
 EPOCH = chain.epoch_of(5, "aa")
@@ -22,6 +22,17 @@ async def test_strange_names_are_left_out(tmp_path: Path) -> None:
         await target.put(f"{EPOCH}/{name}", msgspec.json.encode(manifest))
     assert await copies.clear_older(target, manifest, None) == 3
     assert chain.seq_of("../../x-\u0664") == -1
+
+
+def test_a_segment_holds_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [[Write("INSERT INTO t VALUES (?)", [(b"\0" * 5000,)])]]
+    data = chain.pack(EPOCH, 1, 1, "", batches)
+    assert len(data) < 500
+    monkeypatch.setattr(chain, "MOST_BYTES", 4000)
+    with pytest.raises(StoreError, match="larger than any of ours"):
+        chain.unpack(data, EPOCH, 1)
+    with pytest.raises(OverflowError):
+        chain.pack(EPOCH, 1, 1, "", batches)
 
 
 async def test_a_claim_above_all_others_ends_the_search(tmp_path: Path) -> None:

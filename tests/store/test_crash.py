@@ -18,7 +18,7 @@ from .test_news import whole_text
 
 WRITER = Path(__file__).with_name("crash_writer.py")
 FEED = Path(__file__).with_name("crash_news.py")
-ROUNDS = 10
+ROUNDS = 5
 SPAN = 100_000
 
 
@@ -89,7 +89,7 @@ async def test_a_feed_state_never_outlives_its_articles(tmp_path: Path) -> None:
     path = tmp_path / "cdts.db"
     draw = random.Random(20_261_031)
     first = 1
-    for _ in range(4):
+    for _ in range(3):
         acked = _run_and_kill(FEED, path, first, draw.randint(1, 40))
         store = await open_store(f"sqlite:///{path}", pool_size=1)
         assert await store.integrity() == []

@@ -5,105 +5,28 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
-from crypto_dt_source.clock import SystemClock
 from crypto_dt_source.store import (
-    PoolRow,
-    PriceRow,
-    Store,
     StoreError,
     StoreOpenError,
     Write,
     chain,
     open_store,
     shipping,
-    snapshots,
     tables,
 )
-from crypto_dt_source.store.engine import SCHEMA
 from crypto_dt_source.store.errors import NotShipped
-from crypto_dt_source.store.migrations.upgrade import upgrade
+from crypto_dt_source.store.marker import mark
 from crypto_dt_source.store.refill import replay
-from crypto_dt_source.store.repos import pools, prices, providers
-from crypto_dt_source.store.shipping import Shipper
+from crypto_dt_source.store.repos import pools, providers
 from crypto_dt_source.store.sql import PROMISED, promised
 from crypto_dt_source.store.takeup import take_up
 from crypto_dt_source.store.targets import MISSING, Target, TargetError
 
-CLOCK = SystemClock()
-NEVER_S = 3600.0
-
-
-def pool(name: str) -> PoolRow:
-    return PoolRow(
-        id=name, name=name, category="market", strategy="priority", enabled=True, created_ms=1, members=()
-    )
-
-
-async def market(store: Store, at: int) -> None:
-    await prices.write_prices(store, [PriceRow(f"asset{n}", at, n + 0.5) for n in range(30)])
-
-
-class Hosts:
-    """Starts of one service on disks of their own, on one target."""
-
-    def __init__(self, root: Path, stack: AsyncExitStack, empty: bytes) -> None:
-        self._root, self._stack, self._empty = root, stack, empty
-        self.folder = root / "target"
-
-    def database(self, host: str) -> Path:
-        return self._root / host / "cdts.db"
-
-    async def start(
-        self, host: str, *, every_s: float = NEVER_S, target: Target | None = None
-    ) -> tuple[Store, Shipper]:
-        target = target or Target(str(self.folder))
-        taken = await take_up(target, self.database(host), CLOCK)
-        if taken.base is None and not self.database(host).exists():
-            self.database(host).write_bytes(self._empty)
-        store = await open_store(f"sqlite:///{self.database(host)}", pool_size=1)
-        self._stack.push_async_callback(store.close)
-        shipper = Shipper(store, target, CLOCK, taken, every_s=every_s, schema=SCHEMA)
-        self._stack.push_async_callback(shipper.close)
-        shipper.start()
-        return store, shipper
-
-    async def refilled(self, host: str) -> dict[str, snapshots.Contents]:
-        """What a start on an empty disk would have. It claims the place."""
-        await take_up(Target(str(self.folder)), self.database(host), CLOCK)
-        problems, _, contents = snapshots.look_at(self.database(host))
-        assert problems == []
-        return contents
-
-    def contents(self, host: str) -> dict[str, snapshots.Contents]:
-        view = snapshots.View(self.database(host))
-        try:
-            return view.contents()
-        finally:
-            view.close()
-
-    def objects(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database with nothing in it: its migrations take longer than most tests here."""
-    path = tmp_path_factory.mktemp("empty") / "cdts.db"
-    upgrade(make_url(f"sqlite+aiosqlite:///{path}"))
-    return path.read_bytes()
-
-
-@pytest.fixture
-async def hosts(tmp_path: Path, empty: bytes) -> AsyncIterator[Hosts]:
-    async with AsyncExitStack() as stack:
-        yield Hosts(tmp_path, stack, empty)
+from .hosts import CLOCK, Hosts, market, pool
 
 
 async def test_what_was_acknowledged_is_in_the_next_start(hosts: Hosts) -> None:
@@ -316,10 +239,19 @@ async def test_a_target_that_fails_refuses_and_one_that_works_again_takes_all(
     away.rename(hosts.folder)
     monkeypatch.setattr(shipping, "CONFIRM_S", 15.0)
     await pools.put(store, pool("three"))
-    # One that has lost everything is not taken for safe.
+    # One that has lost everything may be a disk that is not mounted: nothing is safe there until somebody says so.
     shutil.rmtree(hosts.folder)
-    await pools.put(store, pool("four"))
-    assert (await hosts.refilled("b"))["pools"].rows == 4
+    hosts.folder.mkdir()
+    monkeypatch.setattr(shipping, "CONFIRM_S", 0.05)
+    with pytest.raises(NotShipped):
+        await pools.put(store, pool("four"))
+    await hosts.failing(shipper, "is its disk mounted")
+    # One segment may have been on its way.
+    assert [name for name in hosts.objects() if "segment" not in name] == []
+    monkeypatch.setattr(shipping, "CONFIRM_S", 15.0)
+    await mark(Target(str(hosts.folder)))
+    await pools.put(store, pool("five"))
+    assert (await hosts.refilled("b"))["pools"].rows == 5
 
 
 async def test_a_file_that_was_overtaken_is_put_aside(hosts: Hosts) -> None:

@@ -68,7 +68,11 @@ async def test_one_collects_and_the_other_takes_over(postgres_url: str, tmp_path
         assert harness.transport_of(second).calls
         runs = await job_repo.between(second.store, 0, clock.now_ms() + 1)
         # What was under way as the first let go ended with it; nothing else did otherwise than well.
-        over = [run for run in runs if run.ended_ms is not None and not run.started_ms <= let_go_ms <= run.ended_ms]
+        over = [
+            run
+            for run in runs
+            if run.ended_ms is not None and not run.started_ms <= let_go_ms <= run.ended_ms
+        ]
         assert {run.outcome for run in over} == {"ok"}
         assert (await jobs.one(second, "store_prices"))["last_run"]["cause"] in ("start", "timetable")
 

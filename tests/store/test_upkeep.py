@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -88,8 +89,6 @@ async def test_a_log_somebody_reads_cannot_be_cut(tmp_path: Path) -> None:
 
 async def test_a_statement_waits_for_the_transaction_before_it(tmp_path: Path) -> None:
     """A checkpoint inside a transaction fails; writes and looking after the database go one after the other."""
-    import asyncio
-
     store = await opened(f"sqlite:///{tmp_path / 'a.db'}")
     try:
         rows = [(n, f"row:{n}", "", "x" * 1000) for n in range(500)]
@@ -105,3 +104,17 @@ async def test_a_statement_waits_for_the_transaction_before_it(tmp_path: Path) -
             await read_only.tend("VACUUM")
     finally:
         await read_only.close()
+
+
+async def test_a_statement_nobody_waits_for_is_interrupted(sqlite_store: Store) -> None:
+    """As VACUUM is when its fix runs out of time: the one thread that writes is free again."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    for limit_s in (0.0, 0.05):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await sqlite_store.tend(endless)
+        async with asyncio.timeout(5):
+            await sqlite_store.write(
+                [Write(KEPT.replace("INSERT", "INSERT OR REPLACE"), [(1, "a", "", "x")])]
+            )
+    await sqlite_store.tend("VACUUM")

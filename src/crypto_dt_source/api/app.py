@@ -14,7 +14,7 @@ from ..clock import Clock
 from ..services.access import Access
 from ..services.exports import Room
 from ..services.runtime import Runtime
-from . import asyncapi, documents, errors, wellknown
+from . import asyncapi, dashboard, documents, errors, guide, wellknown
 from .access_log import AccessLog
 from .bodies import Places
 from .cors import Cors
@@ -125,6 +125,8 @@ def create_app() -> FastAPI:
     documents.install(app)
     asyncapi.install(app)
     wellknown.install(app)
+    guide.install(app)
+    dashboard.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
     return app

@@ -12,10 +12,11 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from ..model.errors import NotFound
+from .dashboard import File, packed, sent
 
 OPENAPI = "/openapi.json"
 ASSETS = "/docs/assets"
@@ -79,10 +80,10 @@ async def _asset(name: str) -> Response:
         body, kind = await asyncio.to_thread(_read, name), PACKAGED[name]
     else:
         raise NotFound("There is no such file; /docs shows the API.")
-    return _kept(body, kind, 86_400)
+    return kept(body, kind, 86_400)
 
 
-def _kept(body: bytes, kind: str, max_age_s: int, **more: str) -> Response:
+def kept(body: bytes, kind: str, max_age_s: int, **more: str) -> Response:
     """An answer a browser may keep, with an ETag to ask again by."""
     etag = f'"{blake2b(body, digest_size=10).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={max_age_s}", **more}
@@ -90,18 +91,21 @@ def _kept(body: bytes, kind: str, max_age_s: int, **more: str) -> Response:
 
 
 def _html(body: bytes) -> Response:
-    return _kept(body, "text/html", 300, **{"Content-Security-Policy": POLICY})
+    return kept(body, "text/html", 300, **{"Content-Security-Policy": POLICY})
 
 
 def install(app: FastAPI) -> None:
     """`/openapi.json`, `/docs`, `/redoc` and their files, outside the document itself."""
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
 
+    @cache
+    def written() -> File:
+        return packed(msgspec.json.encode(app.openapi()), "application/json")
+
     @app.get(OPENAPI, include_in_schema=False)
-    async def openapi() -> Response:
+    async def openapi(request: Request) -> Response:
         # The first one is made from every route and model: a quarter of a second that the loop must not stand still.
-        made = await asyncio.to_thread(lambda: msgspec.json.encode(app.openapi()))
-        return _kept(made, "application/json", 300)
+        return sent(request, await asyncio.to_thread(written), "public, max-age=300")
 
     @app.get("/docs", include_in_schema=False)
     async def swagger() -> Response:

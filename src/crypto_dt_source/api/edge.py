@@ -27,7 +27,8 @@ from .access import AUDITED, PRIVATE
 from .errors import error_body
 from .gate import CALLER, Admission, Gate
 from .handshake import refuse
-from .headers import secured
+from .headers import etag_matches, joined, secured, without_length
+from .packing import VARY, packed, packed_headers, takes_gzip, worthwhile
 from .sse import BEGUN
 
 MAX_TARGET_BYTES = 8192
@@ -44,7 +45,6 @@ WARM_BYTES = 16 * 1024 * 1024
 WARM_ANSWER_BYTES = 512 * 1024
 """Larger answers are not kept warm."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_ENTITY_TAG = re.compile(rb'"[^"]*"|\*')
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 Target = tuple[bytes, bytes]
 Repeatable = tuple[bytes, bytes, str, bool]
@@ -55,9 +55,10 @@ Account = Callable[[str, str, int, float], None]
 
 
 class _Warm:
-    """An answer that may be repeated until `until`, its messages ready to send."""
+    """An answer that may be repeated until `until`, its messages ready to send. `packed` is its compressed body, once
+    somebody has asked for it; `packable` whether there may be one."""
 
-    __slots__ = ("body", "etag", "headers", "route", "size", "until")
+    __slots__ = ("body", "etag", "headers", "packable", "packed", "route", "size", "until")
 
     def __init__(self, until: float, headers: Headers, body: bytes, etag: bytes, route: str) -> None:
         self.until = until
@@ -66,6 +67,8 @@ class _Warm:
         self.etag = etag
         self.route = route
         self.size = len(body)
+        self.packable = VARY in self.headers
+        self.packed: bytes | None = None
 
 
 class Edge:
@@ -191,11 +194,17 @@ class Edge:
             request_id = b"%b%x" % (self._prefix, next(self._numbers))
         headers = [*warm.headers, *fields, (b"x-request-id", request_id)]
         if conditional and etag_matches(asked, warm.etag):
-            await send({"type": "http.response.start", "status": 304, "headers": _without_length(headers)})
+            await send({"type": "http.response.start", "status": 304, "headers": without_length(headers)})
             await send(_NO_BODY)
             return 304
+        body = warm.body
+        if warm.packable and takes_gzip(asked):
+            if warm.packed is None:
+                warm.packed = await packed(body["body"])
+            headers = packed_headers(headers, len(warm.packed))
+            body = {**body, "body": warm.packed}
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send(warm.body)
+        await send(body)
         return 200
 
     def _keep(self, target: Repeatable, answer: _Answer, until: float, route: str) -> None:
@@ -242,7 +251,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = self.sent_status = message["status"]
             self.own_headers = secured(message.get("headers", ()))
-            self.headers = [*_joined(self.own_headers, self._fields), (b"x-request-id", self.request_id)]
+            self.headers = [*joined(self.own_headers, self._fields), (b"x-request-id", self.request_id)]
             self._start = {**message, "headers": self.headers}
             self.etag = next((bytes(v) for n, v in self.headers if n == b"etag"), None)
             return
@@ -251,8 +260,10 @@ class _Answer:
                 self.body = bytes(message.get("body", b""))
             if self.status == 200 and self.etag and etag_matches(self._asked, self.etag):
                 self.sent_status = 304
-                self._start.update(status=304, headers=_without_length(self.headers))
+                self._start.update(status=304, headers=without_length(self.headers))
                 self._silent = True
+            elif self.body is not None:
+                message = await self._packed(message, self.body)
             await self._incoming.drain()
             self._started = True
             await self._send(self._start)
@@ -260,6 +271,21 @@ class _Answer:
         if self._silent:
             message = {**message, "body": b""}
         await self._send(message)
+
+    async def _packed(self, message: Message, body: bytes) -> Message:
+        """The message compressed, its headers with it, where that is worthwhile and wanted. What is kept for the next
+        caller stays as it is."""
+        assert self._start is not None  # noqa: S101 - the start of an answer comes before its body
+        if not worthwhile(self.headers, body):
+            return message
+        self.own_headers = [*self.own_headers, VARY]
+        self.headers = [*self.headers, VARY]
+        self._start["headers"] = self.headers
+        if not takes_gzip(self._asked):
+            return message
+        smaller = await packed(body)
+        self._start["headers"] = packed_headers(self.headers, len(smaller))
+        return {**message, "body": smaller}
 
     async def fail(self, error: CdtsError) -> None:
         """Answer with an error unless an answer is already on its way."""
@@ -325,19 +351,6 @@ class _Incoming:
                     left -= len(message.get("body", b""))
 
 
-def etag_matches(asked: Headers, etag: bytes) -> bool:
-    """Whether If-None-Match names this entity tag: a list, `*`, and weak tags, which match the strong one of the same
-    text (https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match)."""
-    named = b",".join(value for name, value in asked if name == b"if-none-match")
-    return any(tag in (etag, b"*") for tag in _ENTITY_TAG.findall(named))
-
-
-def _joined(headers: list[tuple[bytes, bytes]], fields: Headers) -> list[tuple[bytes, bytes]]:
-    """The limiter's fields beside the answer's; of a Retry-After in both the answer's own stays."""
-    waits = any(name == b"retry-after" for name, _ in headers)
-    return [*headers, *(field for field in fields if not (waits and field[0] == b"retry-after"))]
-
-
 def _harmless(value: bytes) -> bool:
     """Whether a client's own request id can be logged and kept: short, plain, and no key or token."""
     return _REQUEST_ID.fullmatch(value) is not None and mask(text := value.decode()) == text
@@ -348,14 +361,10 @@ def _told(send: Send, fields: Headers) -> Send:
 
     async def telling(message: Message) -> None:
         if message["type"] in ("websocket.accept", "websocket.http.response.start"):
-            message = {**message, "headers": _joined(list(message.get("headers", ())), fields)}
+            message = {**message, "headers": joined(list(message.get("headers", ())), fields)}
         await send(message)
 
     return telling
-
-
-def _without_length(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [h for h in headers if h[0] not in (b"content-length", b"content-type")]
 
 
 def _check(incoming: _Incoming, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..clock import rfc3339
@@ -13,9 +14,10 @@ from ..services.tier_caps import Cut
 from ..store import CONSENSUS
 
 
-def coin_view(coin: Coin) -> dict[str, Any]:
-    """A market-list row under its canonical id."""
+def coin_view(coin: Coin, sparklines: Mapping[str, list[float]] | None = None) -> dict[str, Any]:
+    """A market-list row under its canonical id, with its line of the week where these are given."""
     row = coin.row
+    line = {} if sparklines is None else {"sparkline_7d": sparklines.get(coin.asset.id, [])}
     return {
         "id": coin.asset.id,
         "symbol": coin.asset.ticker,
@@ -32,6 +34,7 @@ def coin_view(coin: Coin) -> dict[str, Any]:
         "circulating_supply": row.circulating_supply,
         "total_supply": row.total_supply,
         "max_supply": row.max_supply,
+        **line,
     }
 
 

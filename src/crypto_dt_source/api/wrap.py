@@ -27,17 +27,20 @@ REUSE_S = 60
 def meta(
     rt: Runtime, *, source: Iterable[str], fetched_ms: int | None, state: str, **extra: Any
 ) -> dict[str, Any]:
-    """The provenance of an answer. `fetched_ms` None: nothing was fetched (an empty answer). `asked` is there where
-    upstreams were asked for it just now."""
+    """The provenance of an answer. `fetched_ms` None: nothing was fetched (an empty answer). `added` is there where
+    one of `source` is not of the package, `asked` where upstreams were asked for it just now."""
     age = None if fetched_ms is None else max(0, (rt.clock.now_ms() - fetched_ms) // 1000)
     asked = trace.asked()
+    names = sorted(source)
+    added = [name for name in names if name in rt.added] if rt.added else []
     return {
-        "source": sorted(source),
+        "source": names,
         "fetched_at": None if fetched_ms is None else rfc3339(fetched_ms),
         "age_seconds": age,
         "stale": state == "stale",
         "cache": state,
         "mode": rt.mode,
+        **({"added": added} if added else {}),
         **({"asked": [pool_rows.way(one) for one in asked]} if asked else {}),
         **extra,
     }

@@ -13,12 +13,15 @@ from typing import NamedTuple
 import msgspec
 
 from ..clock import SystemClock
+from ..gateway import Reach
 from ..providers import catalog
 from ..providers.assets import load as load_assets
 from ..services.checks.every import CHECKS
 from ..services.checks.finding import CRITICAL, ERROR, Scene, refused
 from ..services.diagnostics import CheckRun, examine, found_in
+from ..services.shipping import LOST
 from ..settings import Settings, SettingsError, base_urls, load
+from ..settings_ops import SPACE
 from ..store import Store, StoreError, open_store, parse_url
 from ..wiring import checked_base_urls
 from ..wiring_access import installation_of
@@ -42,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load()
     lines = [
         Line("python", "ok", platform.python_version()),
+        *_preset(settings),
         *asyncio.run(_examined(settings)),
         *_catalogue(settings),
     ]
@@ -93,17 +97,37 @@ def _lines(runs: Sequence[CheckRun]) -> Iterator[Line]:
             yield Line(run.check.id, finding.severity, finding.found, finding.advice)
 
 
+def _preset(settings: Settings) -> Iterator[Line]:
+    """What HF_SPACE chose, and whether anything outlives the container."""
+    if settings.hf_space:
+        chosen = [
+            f"{name.upper()}={settings.data_dir if name == 'data_dir' else value}"
+            for name, value in SPACE.items()
+            if name == "data_dir" or getattr(settings, name) == value
+        ]
+        yield Line("preset", "ok", f"HF_SPACE: {' '.join(chosen)}", "What is set itself wins.")
+    if not settings.kept():
+        yield Line(
+            "data folder", "warning", LOST, "Set SHIP_URL and API_KEY_SALT; docs/deploy.md has the ways."
+        )
+
+
 def _catalogue(settings: Settings) -> Iterator[Line]:
     entries = catalog.load().values()
     keys = settings.keys()
-    live = [e for e in entries if e.status == "live" or (e.auth and e.auth.env in keys)]
+    reach = Reach(settings.ports(), settings.upstream_region)
+    elsewhere = base_urls()
+    usable = [e for e in entries if e.status == "live" or (e.auth and e.auth.env in keys)]
+    away = sorted(e.id for e in usable if e.id not in elsewhere and reach.refusal(e) is not None)
+    live = [e for e in usable if e.id not in away]
     for entry in live:
         catalog.adapter_of(entry)
     waiting = sorted(
         {e.auth.env for e in entries if e.status == "keyed" and e.auth and e.auth.env not in keys}
     )
+    told = f"; out of reach from here: {', '.join(away)}" if away else ""
     yield Line(
-        "providers", "ok", f"{len(live)} in use", f"More with {', '.join(waiting)}." if waiting else ""
+        "providers", "ok", f"{len(live)} in use{told}", f"More with {', '.join(waiting)}." if waiting else ""
     )
     yield Line("assets", "ok", f"{len(load_assets())} in the registry")
     try:

@@ -1,5 +1,6 @@
 """`cdts jobs [list|run|pause|resume]`: on the database itself, also while a server has it open. `run` does the work in this
-process; a server beside it leaves that job alone meanwhile."""
+process; a server beside it leaves that job alone meanwhile. Nothing but that is written then: what the server knows of
+providers and of what is spent stays as it is."""
 
 from __future__ import annotations
 
@@ -63,6 +64,11 @@ def _check_folder(settings: Settings) -> None:
 async def _one(rt: Runtime, arguments: argparse.Namespace) -> int:
     plan = jobs.plan_of(rt, arguments.id)
     job = next(job for job in timetable(rt, shared=rt.store.dialect != "sqlite") if job.id == plan.id)
+    if job.measured and not rt.meters:
+        raise Conflict(
+            f"The job {job.id!r} stores what the service itself has measured; only that can run it.",
+            details={"job": job.id},
+        )
     if job.quoted:
         await collect.one_round(rt)
     await Runner(rt, [job], schedule=rt.schedule, collects=False).run(job, COMMAND)

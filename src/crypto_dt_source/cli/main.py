@@ -136,8 +136,13 @@ def _copies(db: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verified.add_argument(
         "place", nargs="?", metavar="SOURCE", help="a backup, or where backups are (default: BACKUP_URL)"
     )
+    accepted = db.add_parser("accept", help="go on at a target that has lost everything that was there")
+    accepted.add_argument(
+        "use", choices=["backup", "ship", "archive"], help="BACKUP_URL, SHIP_URL, ARCHIVE_URL"
+    )
     for parser in (made, restored, verified):
         parser.add_argument("--json", action="store_true")
+    for parser in (made, restored, verified, accepted):
         parser.add_argument("--data-dir", help="folder of everything that is kept (DATA_DIR)")
 
 

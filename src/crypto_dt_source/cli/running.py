@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp
 from ..stream.protocol import MESSAGE_BYTES
 
 BACKLOG = 2048
+HANDED_OVER = 3
+"""Number of the first file descriptor that a service manager hands over."""
 UNSENT_BYTES = 128 * 1024
 """What the system takes of a connection beyond what is on its way: megabytes of it would be megabytes of old prices."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -144,17 +147,32 @@ def _on_signal(stop: Callable[[], None]) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
+def handed_over() -> socket.socket | None:
+    """The socket a service manager opened for this process and keeps open over its restarts, so that clients wait instead
+    of being refused; None without one (https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html)."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    os.set_inheritable(HANDED_OVER, False)
+    # Children of this process are not meant by them.
+    del os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"]
+    return _tuned(socket.socket(fileno=HANDED_OVER))
+
+
+def _tuned(listener: socket.socket) -> socket.socket:
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Accepted connections have it from the listener.
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return listener
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that takes connections from now on: port 0 is known before anything is printed, and a client that comes
     while the service starts waits instead of being refused. Raises SettingsError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named TCP: asyncio switches Nagle off only where it reads so, and each answer would wait 40 ms for it.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Accepted connections have it from the listener.
-        with contextlib.suppress(OSError):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    _tuned(listener).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

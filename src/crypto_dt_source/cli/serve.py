@@ -14,11 +14,14 @@ from ..api.protocol import Protocol
 from ..api.sockets import SocketProtocol
 from ..clock import SystemClock
 from ..services.access import first_key
+from ..services.runtime import Runtime
+from ..services.shipping import unkept
 from ..settings import Settings, base_urls, load, ws_urls
-from ..telemetry import configure
+from ..telemetry import configure, logger
 from ..wiring import open_runtime
-from .running import Server, Stop, listen, run_until_stopped, url_of
+from .running import Server, Stop, handed_over, listen, run_until_stopped, url_of
 
+log = logger("serve")
 GRACE_S = 3
 """How long requests under way may take to end when the service stops; the whole stop takes at most 5 s."""
 
@@ -60,6 +63,8 @@ async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
                 "backup_url": "",
                 "ship_url": "",
                 "archive_url": "",
+                # Nothing leaves the machine: models of the hub are not fetched either.
+                "models_offline": True,
                 **{name.lower(): key for name, key in keys.items()},
             },
         )
@@ -67,11 +72,21 @@ async def _demo(settings: Settings, seed: int, stop: Stop) -> int:
         return await _serve(demo, urls, sockets_at(address), "demo", stop)
 
 
+def _tell(rt: Runtime, settings: Settings) -> None:
+    """Say what was decided in the operator's place, and what he stands to lose."""
+    if settings.hf_space:
+        away = sorted(entry.id for entry in rt.entries.values() if rt.gateway.out_of_reach(entry))
+        log.info("the preset HF_SPACE is on", data_dir=str(settings.data_dir), out_of_reach=away)
+    lost = unkept(rt)
+    if lost is not None:
+        log.warning(lost, data_dir=str(settings.data_dir))
+
+
 async def _serve(
     settings: Settings, urls: dict[str, str], sockets: dict[str, str], mode: str, stop: Stop
 ) -> int:
     clock = SystemClock()
-    with contextlib.closing(listen(settings.host, settings.port)) as listener:
+    with contextlib.closing(handed_over() or listen(settings.host, settings.port)) as listener:
         # Opened here and not in the server's lifespan, which would print a traceback of what is one sentence.
         async with open_runtime(settings, base_urls=urls, ws_urls=sockets, mode=mode, clock=clock) as rt:
             edge = serve_app(
@@ -84,12 +99,13 @@ async def _serve(
             app = published(edge, clock, origins=settings.cors_origins, access_log=settings.access_log)
             url = url_of(listener)
 
+            _tell(rt, settings)
             key = await first_key(rt.access)
             if key is not None:
                 print(f"admin key   {key}  (shown this once; keep it)", flush=True)
 
             def ready() -> None:
-                print(f"serving     {url}  (docs: {url}/docs)", flush=True)
+                print(f"serving     {url}  (API: {url}/docs, guide: {url}/guide)", flush=True)
 
             server = Server(
                 app,

@@ -3,7 +3,17 @@
 from .gateway import Gateway, GatewayPolicy
 from .guarded import Guarded
 from .outbound import Outbound
+from .reach import Reach
 from .redirects import Following
 from .transport import HttpTransport, Transport
 
-__all__ = ["Following", "Gateway", "GatewayPolicy", "Guarded", "HttpTransport", "Outbound", "Transport"]
+__all__ = [
+    "Following",
+    "Gateway",
+    "GatewayPolicy",
+    "Guarded",
+    "HttpTransport",
+    "Outbound",
+    "Reach",
+    "Transport",
+]

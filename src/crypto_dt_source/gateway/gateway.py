@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from .health import Breaker, SourceHealth
 from .limits import BudgetLine, KeptUse, Meter
 from .pool import AskFor, HedgeBudget, Race, SlowLane
 from .pools import Pools
+from .reach import Reach
 from .source import Observer, Source, Terms
 from .trace import note
 from .transport import Transport
@@ -34,11 +35,12 @@ from .transport import Transport
 @dataclass(frozen=True, slots=True)
 class GatewayPolicy:
     """Seconds: `timeout_s` for one upstream call, `patience_s` for a budget to free up when a person waits,
-    `background_patience_s` when nobody does."""
+    `background_patience_s` when nobody does. `reach`: what can be called from here."""
 
     timeout_s: float = 8.0
     patience_s: float = 1.0
     background_patience_s: float = 120.0
+    reach: Reach = field(default_factory=Reach)
 
 
 class MissingAskFor(Protocol):
@@ -83,13 +85,14 @@ class Gateway:
         for entry in entries.values():
             self.add(entry)
 
-    def add(self, entry: Entry, *, guarded: bool = False) -> bool:
+    def add(self, entry: Entry, *, guarded: bool = False, added: bool = False) -> bool:
         """Take an entry into use, in the place of one of the same id; gives whether it can be: its status allows it, its key
-        is there, and so is what its adapter needs. `guarded`: its address is somebody else's word, so it is asked through
-        the outbound guard, without a key. Raises AddressRefused, and CatalogError for an entry its adapter cannot read."""
+        is there, so is what its adapter needs, and it can be reached from here. `guarded`: its address is somebody else's
+        word, so it is asked through the outbound guard, without a key. `added`: so is what it says, and it is asked after
+        the package's. Raises AddressRefused, and CatalogError for an entry its adapter cannot read."""
         key = self._keys.get(entry.auth.env) if entry.auth and not guarded else None
         usable = entry.status == "live" or (entry.status == "keyed" and bool(key))
-        if not usable or not catalog.installed(entry):
+        if not usable or not catalog.installed(entry) or self.out_of_reach(entry) is not None:
             self.sources.pop(entry.id, None)
             return False
         override = self._base_urls.get(entry.id)
@@ -109,8 +112,14 @@ class Gateway:
             clock=self._clock,
             transport=transport,
             observer=self._observer,
+            added=added,
         )
         return True
+
+    def out_of_reach(self, entry: Entry) -> str | None:
+        """Why an entry is not used from where the service runs; None where it is. One whose address the operator replaced
+        can be reached: whoever replaced it says so."""
+        return None if entry.id in self._base_urls else self.policy.reach.refusal(entry)
 
     def remove(self, provider: str) -> None:
         """Ask it nothing from now on; what is under way ends by itself. Its meter stays: whoever comes back is not given
@@ -131,7 +140,7 @@ class Gateway:
         """Enabled sources of a capability, best rank (an operator's priority, else the catalogue's) first; a rank shared is
         ordered by id. `disabled`: also those that are switched off."""
         found = [s for s in self.sources.values() if (s.enabled or disabled) and capability in s.entry.offers]
-        return sorted(found, key=lambda s: (s.priority or s.entry.offers[capability].rank, s.entry.id))
+        return sorted(found, key=lambda s: (s.rank(capability), s.entry.id))
 
     def offering(self, capability: Capability, *, disabled: bool = False) -> list[Source]:
         """The same as pools prefer them, without regard to whose turn it is: to look at the list takes no turn. By rank

@@ -202,7 +202,7 @@ class Pools:
             member = members.get((pool.id, source.entry.id))
             if member is not None and member.priority is not None:
                 return member.priority
-            return source.priority or source.entry.offers[capability].rank
+            return source.rank(capability)
 
         aside: list[Source] = []
         away = self.asides.get(pool.id)

@@ -64,6 +64,8 @@ the standard library refuse input. RuntimeError: recursion too deep, and an iter
 OSError: a time the platform cannot represent; nothing else in an adapter touches the system. MemoryError is not among
 them: it says nothing of the body, and going on as if it did would hide it."""
 
+BEHIND = 10_000_000
+"""More than any rank of the catalogue."""
 Observer = Callable[[str, Capability, float, str | None, int | None], None]
 """Told of every upstream call with a verdict: provider, capability, elapsed ms, failure code or None, HTTP status or
 None. A call that was cancelled because another source had answered first has none."""
@@ -93,7 +95,8 @@ class Terms:
 
 @dataclass(slots=True)
 class Source:
-    """Everything the gateway knows of one entry. `key` is the secret; `priority` (a rank) and `weight` an operator's."""
+    """Everything the gateway knows of one entry. `key` is the secret; `priority` (a rank) and `weight` an operator's. One
+    that was `added` stands behind all that the package brings, whatever rank it came with."""
 
     entry: Entry
     adapter: Adapter
@@ -108,6 +111,12 @@ class Source:
     enabled: bool = True
     priority: int | None = None
     weight: float | None = None
+    added: bool = False
+
+    def rank(self, capability: Capability) -> int:
+        """Its place among those that offer a capability, the lowest asked first: an operator's priority, else the
+        catalogue's."""
+        return self.priority or self.entry.offers[capability].rank + (BEHIND if self.added else 0)
 
     def endpoint(self, ask: Ask) -> Endpoint:
         """The endpoint that serves `ask`. Raises NotOffered."""

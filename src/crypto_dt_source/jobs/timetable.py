@@ -49,7 +49,8 @@ class Job:
     one start to the next. `first_s`: seconds after the service's start until it may run first, which a job with a cron does
     then only where it is `at_start` or missed a time. Never overlaps itself: a run that takes longer delays the next.
     `deadline_s` ends a run that hangs. `quoted`: it works on the board's quotes, which a process that does not collect has
-    to ask for first. `provider`: the one it polls, where it polls one."""
+    to ask for first. `measured`: it stores what this process measured, so another one has nothing to run it with. `provider`:
+    the one it polls, where it polls one."""
 
     id: str
     every_s: float
@@ -59,6 +60,7 @@ class Job:
     cron: str = ""
     at_start: bool = True
     quoted: bool = False
+    measured: bool = False
     provider: str = ""
 
     @property
@@ -70,10 +72,10 @@ class Job:
 JOBS: tuple[Job, ...] = (
     Job("global_market", market.GLOBAL_EVERY_S, collect.global_market, first_s=2),
     Job("trending", market.TRENDING_EVERY_S, collect.trending, first_s=4),
-    Job("scores", scoreboard.EVERY_S, scoreboard.roll, first_s=40),
+    Job("scores", scoreboard.EVERY_S, scoreboard.roll, first_s=40, measured=True),
     Job("added_sources", catalogue.POLLED_S, catalogue.collect_added, first_s=5),
     Job("store_prices", 300, collect.store_prices, first_s=10, cron="prices", quoted=True),
-    Job("budgets", 5, collect.store_budgets, first_s=5),
+    Job("budgets", 5, collect.store_budgets, first_s=5, measured=True),
     Job("backfill", 300, backfill.round_of_top, first_s=20, deadline_s=6 * 3600),
     Job("asset_lists", asset_lists.LOOK_EVERY_S, asset_lists.fetch, first_s=120, deadline_s=900),
     Job("renew_asked", 300, on_demand.renew_asked, first_s=60),
@@ -181,18 +183,22 @@ def polls(rt: Runtime) -> list[Job]:
 
         first_s = every / 2 if twin else 0.0
         jobs.append(Job(f"quotes:{name}", every, poll, first_s=first_s, deadline_s=150, provider=name))
-    families: set[str] = set()
-    for source in _polled(rt, Capability.COINS):
-        if source.entry.source in families:
-            continue
-        families.add(source.entry.source)
-        aggregator = source.entry.id
+    # By the package's own ranks: the plan is made before an operator's choices are restored, and again after.
+    fixed = sorted(
+        _polled(rt, Capability.COINS), key=lambda s: (s.entry.offers[Capability.COINS].rank, s.entry.id)
+    )
+    families: dict[str, Source] = {}
+    for source in fixed:
+        families.setdefault(source.entry.source, source)
+    for family, source in families.items():
 
-        async def coins(rt: Runtime, name: str = aggregator) -> int:
-            return 0 if _off(rt, name) else await collect.aggregator_coins(rt, name)
+        async def coins(rt: Runtime, family: str = family) -> int:
+            name = _first_of(rt, family)
+            return 0 if name is None else await collect.aggregator_coins(rt, name)
 
+        named = source.entry.id
         every = float(source.entry.poll_s)
-        jobs.append(Job(f"coins:{aggregator}", every, coins, deadline_s=600, provider=aggregator))
+        jobs.append(Job(f"coins:{named}", every, coins, deadline_s=600, provider=named))
     return jobs
 
 
@@ -205,6 +211,12 @@ def _polled(rt: Runtime, capability: Capability) -> list[Source]:
         if s.entry.id not in rt.added and exchanges.collected(rt, s.entry)
     ]
     return sorted(found, key=lambda source: not source.enabled)
+
+
+def _first_of(rt: Runtime, family: str) -> str | None:
+    """The host of an aggregator whose list of coins is polled: the first that is switched on, as pools prefer them."""
+    hosts = (s.entry for s in rt.gateway.offering(Capability.COINS) if s.entry.id not in rt.added)
+    return next((entry.id for entry in hosts if entry.source == family), None)
 
 
 def _off(rt: Runtime, provider: str) -> bool:

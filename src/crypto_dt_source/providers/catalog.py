@@ -75,6 +75,7 @@ class Entry:
     of a feed is the feed's whole address. `stream` is the module of its public WebSocket in `streams/`, empty where it has
     none, and `ws_url` where that is; empty where a token step tells. `library_id` is what the exchange library calls the venue;
     `tables` says of each capability where its values stand in the answer, for adapters that read both from the entry.
+    `refuses` are countries (ISO 3166, two letters) whose addresses it refuses.
     """
 
     id: str
@@ -101,6 +102,7 @@ class Entry:
     ws_url: str = ""
     library_id: str = ""
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
 
     def chains_of(self, capability: Capability) -> tuple[str, ...]:
         """The chains it has this of; none without an offer."""
@@ -116,6 +118,7 @@ class Entry:
 _FIELDS = {
     "name", "kind", "source", "adapter", "base_url", "docs", "status", "offers", "limits", "auth", "attribution",
     "reason", "since", "quotes_in", "poll_s", "tickers", "listed_as", "chains", "stream", "ws_url", "library_id", "tables",
+    "refuses",
 }  # fmt: skip
 
 
@@ -212,6 +215,7 @@ def entry_of(category: str, entry_id: str, raw: dict[str, Any]) -> Entry:
         ws_url=_ws_url(raw, fail),
         library_id=str(raw.get("library_id", "")),
         tables=raw.get("tables", {}),
+        refuses=tuple(raw.get("refuses", ())),
     )
 
 

@@ -68,6 +68,7 @@ class _Fields(Struct, forbid_unknown_fields=True):
     ws_url: Address = ""
     library_id: Word = ""
     tables: Annotated[dict[Word, dict[str, Any]], Meta(max_length=40)] = {}
+    refuses: Annotated[list[Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]], Meta(max_length=250)] = []
 
 
 class _Markets(Struct, forbid_unknown_fields=True):
@@ -155,7 +156,7 @@ def fields_of(entry: Entry) -> dict[str, Any]:
         _put(fields, name, getattr(entry, name), usual.get(name, ""))
     for name in ("poll_s", "stream", "ws_url", "library_id"):
         _put(fields, name, getattr(entry, name), usual.get(name, ""))
-    for name in ("quotes_in", "chains"):
+    for name in ("quotes_in", "chains", "refuses"):
         _put(fields, name, list(getattr(entry, name)), [])
     for name in ("tickers", "listed_as"):
         _put(fields, name, dict(getattr(entry, name)), {})

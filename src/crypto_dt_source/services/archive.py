@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import rfc3339
 from ..model.candle import DAY_MS
 from ..model.errors import CdtsError
+from ..store.marker import admit
 from ..store.repos import archives as archive_repo
 from ..store.repos.archives import SOURCES, ArchiveRow
 from ..store.repos.retention import Retention
@@ -74,6 +75,7 @@ async def _archive_day(rt: Runtime, dataset: str, day: int, oldest: int) -> None
     date = rfc3339(day)[:10]
     name = f"{dataset}/{date[:4]}/{dataset}-{date}.parquet"
     folder, _, file = name.rpartition("/")
+    await admit(target, "archive", used=await archive_repo.went_to(rt.store, target.shown))
     if file in await target.sizes(folder):
         # Rows that came late, or a deletion that failed after the first file was written.
         name = f"{folder}/{dataset}-{date}-{now_ms}.parquet"

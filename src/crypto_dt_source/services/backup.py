@@ -7,9 +7,13 @@ from typing import Any
 from ..clock import rfc3339
 from ..store import StoreError
 from ..store import backup as store_backup
+from ..store.marker import EMPTIED, admit
 from ..store.repos import backups as backup_repo
+from ..store.repos import identity
 from ..store.repos.backups import BackupRow
+from ..store.targets import TargetError
 from ..telemetry import logger
+from .keeping import Keeping
 from .runtime import Runtime
 
 log = logger("backup")
@@ -26,7 +30,12 @@ async def job(rt: Runtime) -> int:
     started_ms = rt.clock.now_ms()
     row = BackupRow(started_ms, None, None, "backup", keeping.backups.shown, None, None)
     try:
-        verdict = await store_backup.make(keeping.database_url, keeping.backups, started_ms, keeping.version)
+        used = await backup_repo.went_to(rt.store, keeping.backups.shown)
+        await admit(keeping.backups, "backup", used=used)
+        database = await identity.of(rt.store)
+        verdict = await store_backup.make(
+            keeping.database_url, keeping.backups, started_ms, keeping.version, database
+        )
         if verdict.problems:
             raise StoreError(f"{verdict.name} is not what was copied: {verdict.problems[0]}", kind="damaged")
     except StoreError as error:
@@ -34,12 +43,21 @@ async def job(rt: Runtime) -> int:
         raise
     manifest = verdict.manifest
     await _record(rt, row._replace(size_bytes=manifest.size_bytes, outcome="ok", detail=verdict.name))
-    removed = await store_backup.rotate(keeping.backups, keeping.keep)
+    removed = await _rotate(keeping, database)
     await backup_repo.forget(rt.store, started_ms - KEPT_MS)
     log.info(
         "backed up", name=verdict.name, rows=manifest.rows, bytes=manifest.size_bytes, removed=len(removed)
     )
     return manifest.rows
+
+
+async def _rotate(keeping: Keeping, database: str) -> list[str]:
+    try:
+        return await store_backup.rotate(keeping.backups, keeping.keep, database)
+    except TargetError as error:
+        # Who may write and not delete keeps what a thief of the key could remove: no failure of the backup.
+        log.warning("older backups could not be removed", reason=error.message)
+        return []
 
 
 async def _record(rt: Runtime, row: BackupRow) -> None:
@@ -50,8 +68,10 @@ async def _record(rt: Runtime, row: BackupRow) -> None:
 
 
 async def recall(rt: Runtime) -> None:
-    """Take up from the store how the newest attempt ended. Raises StoreError."""
+    """Take up from the store how the newest attempt ended, and give it the id its backups go by. Raises StoreError."""
     if rt.keeping is not None:
+        if rt.store.writable:
+            await identity.of(rt.store)
         rt.keeping.last_backup = next(iter(await backup_repo.page(rt.store, 1)), None)
 
 
@@ -68,4 +88,5 @@ def component(rt: Runtime) -> dict[str, Any]:
     }
     if row.outcome == "ok":
         return {"status": "ok", "reason": None, "last": last}
-    return {"status": "degraded", "reason": f"the last backup failed ({row.outcome})", "last": last}
+    reason = row.detail if row.outcome == EMPTIED else None
+    return {"status": "degraded", "reason": reason or f"the last backup failed ({row.outcome})", "last": last}

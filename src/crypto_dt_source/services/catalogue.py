@@ -3,7 +3,7 @@ once, in every answer and in what the gateway may call, and is stored first, so 
 
 Whatever was added is asked through the outbound guard and without a key, unless the packaged catalogue calls the same
 host; the quotes of an added venue are in no price before each ticker's price has agreed with the asset's
-(`services/identity.py`).
+(`services/identity.py`), and what else it says is asked for after the packaged sources, whatever rank it came with.
 """
 
 from __future__ import annotations
@@ -129,6 +129,17 @@ def is_packaged(entry: Entry) -> bool:
     return catalog.load().get(entry.id) == entry
 
 
+def _is_kept(entry: Entry) -> bool:
+    """Whether it reads what a packaged entry of its id reads, in the same way: other limits or ranks are an admin's word on
+    a source that the package vouches for."""
+    like = catalog.load().get(entry.id)
+    return like is not None and (like.base_url, like.adapter, like.tables) == (
+        entry.base_url,
+        entry.adapter,
+        entry.tables,
+    )
+
+
 def known_host(entry: Entry) -> bool:
     """Whether a packaged entry in use calls the same host, so that its address is nobody's word but the project's."""
     return entry.host in _packaged_hosts()
@@ -245,7 +256,7 @@ async def _put_in(rt: Runtime, entry: Entry, origin: str) -> None:
     else:
         rt.added[entry.id] = Added(entry, origin)
         rt.resolver.doubt(entry.id, entry.tickers)
-        rt.gateway.add(entry, guarded=not known_host(entry))
+        rt.gateway.add(entry, guarded=not known_host(entry), added=not _is_kept(entry))
     rt.entries = {**rt.entries, entry.id: entry}
 
 

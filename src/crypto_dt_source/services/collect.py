@@ -172,7 +172,7 @@ async def _write_accounts(rt: Runtime) -> int:
             calls = []
     finally:
         rt.accounts.put_back(requests, calls)
-    if rt.schedule.may_run():
+    if rt.meters and rt.schedule.may_run():
         # Of a process beside the one that collects they would say nothing.
         await provider_repo.write_status(rt.store, list(provider_health.states(rt)))
     return rows

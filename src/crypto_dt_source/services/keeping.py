@@ -13,6 +13,7 @@ from ..store.targets import Target
 class Keeping:
     """Made by the wiring. `database_url` may hold a password. `shipper` and `archive` are None where they are not set.
 
+    `lasting`: what is here outlives the container it is in, or is shipped.
     `last_backup` is how the newest attempt ended; `unarchived` why rows could not be archived the last time, and
     `left_unarchived` how many datasets have lost rows to the hard bound since the start."""
 
@@ -25,3 +26,4 @@ class Keeping:
     last_backup: BackupRow | None = None
     unarchived: str | None = None
     left_unarchived: int = 0
+    lasting: bool = True

@@ -126,20 +126,13 @@ class Keyring:
             raise Unauthenticated(_TYPO if mistyped else _UNKNOWN)
         return self._usable(found)
 
-    def of_token(self, token: str) -> ApiKey:
-        """The key a token was issued for, as it is now: its tier and scopes count, not those of the token. Raises
-        Unauthenticated for a token that is not valid, and for one whose key ended."""
-        return self._of_token(token)[0]
-
     def of_bearer(self, text: str) -> tuple[ApiKey, int | None]:
         """The key that `text` is or is a token of, and when that token ends, ms; None for a key. Many clients can only
-        send a bearer: a key in its place is a key. Raises Unauthenticated."""
+        send a bearer: a key in its place is a key. Of a token the key as it is now: its tier and scopes count, not those
+        of the token. Raises Unauthenticated for what is not valid, and for a key that ended."""
         if text.startswith(PREFIX) or text.count(".") != 2:
             return self.of_secret(text), None
-        return self._of_token(text)
-
-    def _of_token(self, token: str) -> tuple[ApiKey, int]:
-        subject, ends_ms = self._subject(token)
+        subject, ends_ms = self._subject(text)
         key = self._by_id.get(subject)
         if key is None:
             raise Unauthenticated(_UNKNOWN)

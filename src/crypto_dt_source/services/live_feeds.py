@@ -78,6 +78,10 @@ class LiveFeeds:
         state.of["candles"] = live.candle_of
         self._teller = ChannelTeller(rt, state)
         for entry in streaming(rt):
+            chosen = not entry.ws_url or entry.id in urls
+            if not chosen and (why := rt.gateway.policy.reach.closed(entry.ws_url)) is not None:
+                log.info("a stream cannot be reached from here", provider=entry.id, reason=why)
+                continue
             stream = catalog.stream(entry.stream)
             opening = _opening(rt, entry, stream, urls.get(entry.id, entry.ws_url))
             self.feeds[entry.id] = Feed(entry.id, stream, opening, connector, rt.clock, live.take)

@@ -100,6 +100,9 @@ METRICS = (
     Metric("cdts_job_last_duration_seconds", "gauge", "How long that run took", ("job",)),
     Metric("cdts_job_next_start_seconds", "gauge", "When it is due next, Unix time", ("job",)),
     Metric("cdts_timetable_runs_here", "gauge", "1 in the one process that runs the timetable"),
+    Metric(
+        "cdts_timetable_wanted", "gauge", "1 where this process may run it: background work is switched on"
+    ),
     Metric("cdts_model_ready", "gauge", "Whether the model is in memory", ("model",)),
     Metric("cdts_model_failed", "gauge", "Whether the model could not be loaded", ("model",)),
     Metric("cdts_model_memory_bytes", "gauge", "Memory of its weights", ("model",)),

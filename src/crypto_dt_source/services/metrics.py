@@ -180,7 +180,8 @@ def _jobs(found: Figures, rt: Runtime) -> None:
         if last is not None and last.ended_ms is not None:
             found.put("cdts_job_last_end_seconds", last.ended_ms / 1000, job)
             found.put("cdts_job_last_duration_seconds", (last.ended_ms - last.started_ms) / 1000, job)
-    found.put("cdts_timetable_runs_here", rt.schedule.may_run())
+    found.put("cdts_timetable_wanted", rt.schedule.watched)
+    found.put("cdts_timetable_runs_here", rt.schedule.watched and rt.schedule.may_run())
 
 
 def _models(found: Figures, rt: Runtime) -> None:

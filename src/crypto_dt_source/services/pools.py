@@ -174,7 +174,7 @@ def front(rt: Runtime, pool: Pool, back: Collection[str] = ()) -> list[str]:
             continue
         if aside is not None and not over(aside, now) and member.provider not in back:
             continue
-        ranks = [source.priority or offer.rank for c, offer in source.entry.offers.items() if c in served]
+        ranks = [source.rank(c) for c in source.entry.offers if c in served]
         if ranks:
             found.append((member.priority if member.priority is not None else min(ranks), member.provider))
     return [name for _, name in sorted(found)]

@@ -1,4 +1,5 @@
-"""Asks the providers that nobody asked lately, so that their state is not of long ago, and stores the state of all."""
+"""Asks the providers that nobody asked lately, so that their state is not of long ago, and stores the state of all; where
+this process does not meter, of those asked alone."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ async def probe(rt: Runtime) -> int:
 
     due = [source for source in rt.gateway.sources.values() if _due(rt, source)]
     await asyncio.gather(*map(one, due))
-    await repo.write_status(rt.store, list(states(rt)))
+    asked = {source.entry.id for source in due}
+    await repo.write_status(rt.store, [row for row in states(rt) if rt.meters or row.id in asked])
     return len(due)
 
 

@@ -42,7 +42,9 @@ def state(rt: Runtime, entry: Entry) -> str:
     """`up`, `degraded`, `down`, `idle` (not asked yet), `no_key`, `off` or `gone`."""
     source = rt.gateway.sources.get(entry.id)
     if source is None:
-        return entry.status if entry.status in ("off", "gone") else "no_key" if installed(entry) else "off"
+        if entry.status in ("off", "gone"):
+            return entry.status
+        return "no_key" if installed(entry) and rt.gateway.out_of_reach(entry) is None else "off"
     if not source.enabled:
         return "off"
     if source.breaker.state != "closed" or all(source.resting(c) is not None for c in entry.offers):
@@ -69,7 +71,7 @@ def view(rt: Runtime, entry: Entry) -> dict[str, Any]:
         "capabilities": {c.value: offer.rank for c, offer in entry.offers.items()},
         "docs": entry.docs or None,
         "attribution": entry.attribution or None,
-        "reason": entry.reason or (None if installed(entry) else NEEDS_EXTRA),
+        "reason": entry.reason or _unused(rt, entry),
         "since": entry.since or None,
         "enabled": source is not None and source.enabled,
         "priority": source.priority if source else None,
@@ -88,6 +90,11 @@ def view(rt: Runtime, entry: Entry) -> dict[str, Any]:
     if source is not None:
         found.update(_measured(source))
     return found
+
+
+def _unused(rt: Runtime, entry: Entry) -> str | None:
+    """Why an entry that the catalogue would use is not; None where only its key may be missing."""
+    return rt.gateway.out_of_reach(entry) if installed(entry) else NEEDS_EXTRA
 
 
 def _stream(rt: Runtime, provider: str) -> dict[str, Any] | None:

@@ -27,13 +27,12 @@ from .runtime import Runtime
 FORMAT, VERSION = "crypto-dt-source catalogue", 1
 COLUMNS = (
     *("id", "category", "name", "kind", "source", "adapter", "base_url", "docs", "status", "attribution"),
-    *("reason", "since", "poll_s", "stream", "ws_url", "library_id", "quotes_in", "chains", "limits"),
+    *("reason", "since", "poll_s", "stream", "ws_url", "library_id", "quotes_in", "chains", "refuses"),
+    "limits",
     *("auth", "offers", "tickers", "listed_as", "tables"),
 )
 """Of the CSV: the fields of an entry. What is no text is JSON; an empty cell is a field that is not given."""
-AS_JSON = frozenset(
-    {*("poll_s", "quotes_in", "chains", "limits", "auth", "offers", "tickers", "listed_as", "tables")}
-)
+AS_JSON = frozenset("poll_s quotes_in chains refuses limits auth offers tickers listed_as tables".split())
 MOST_ROWS = 5_000
 MOST_TOLD = 100
 """Wrong rows an error names."""

@@ -119,6 +119,9 @@ class Runtime:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     mode: str = "live"
+    meters: bool = True
+    """Whether this process stores how providers do and what is spent of their limits. A command beside a running service
+    does not: it knows of its own calls alone, and would replace what the service measured."""
     started_ms: int = 0
     sessions: Sessions = field(init=False)
     schedule: Schedule = field(init=False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ TIMETABLE, CATCH_UP, START, PERSON, FIX = "timetable", "catch_up", "start", "per
 KEPT_DAYS = 30
 """How long runs are kept."""
 OK = "ok"
+RECORD_S = 5.0
+"""How long the end of a run waits to be stored."""
 _ERROR_CHARS = 500
 
 
@@ -153,13 +156,17 @@ class Schedule:
         if self._store is None:
             return
         try:
-            if self._stored(plan, run):
-                await repo.end(self._store, run)
-            else:
-                await repo.put(self._store, run)
+            # Who lets the timetable go waits for this, and another may have it by now.
+            async with asyncio.timeout(RECORD_S):
+                if self._stored(plan, run):
+                    await repo.end(self._store, run)
+                else:
+                    await repo.put(self._store, run)
             self._unstored = False
         except StoreError as error:
             self._refused(error)
+        except TimeoutError:
+            self._refused(StoreError(f"the database took longer than {RECORD_S:g} s"))
 
     async def take(self, plan: Plan, due_ms: int) -> None:
         """Note that everything up to that time is taken up, so that a start after it knows what was missed."""

@@ -17,6 +17,8 @@ from . import providers
 from .runtime import Runtime
 
 WINDOWS = {"24h": DAY_MS, "7d": 7 * DAY_MS, "90d": 90 * DAY_MS}
+STEPS = {"24h": HOUR_MS, "7d": 6 * HOUR_MS, "90d": DAY_MS}
+"""How long each part of a window's history is."""
 KEPT_MS = 90 * DAY_MS
 EVERY_S = 600
 LATE_MS = 60_000
@@ -80,12 +82,42 @@ async def _window(rt: Runtime, window: str) -> Cached[dict[str, Score]]:
     return await rt.cache.get(("scores", window), FRESH_S, FRESH_S, load)
 
 
-async def board(rt: Runtime, window: str, category: str | None) -> list[dict[str, Any]]:
-    """Every provider of the catalogue with at least one hour in the window, the most available first, then the quickest.
-    Raises StoreError."""
+async def _history(rt: Runtime, window: str, provider: str | None) -> dict[str, list[float | None]]:
+    """By provider: availability in percent of each part of the window, the oldest first; None without a call."""
+    step = STEPS[window]
+    start = (rt.clock.now_ms() - WINDOWS[window]) // HOUR_MS * HOUR_MS
+    found: dict[str, list[float | None]] = {}
+    for part in await repo.steps(rt.store, start, step, provider):
+        parts = found.setdefault(part.provider, [None] * (WINDOWS[window] // step))
+        if part.place < len(parts):
+            parts[part.place] = round(100 * (part.calls - part.failures) / part.calls, 2)
+    return found
+
+
+async def _histories(rt: Runtime, window: str) -> dict[str, list[float | None]]:
+    async def load() -> Loaded[dict[str, list[float | None]]]:
+        found = await _history(rt, window, None)
+        return Loaded(found, rt.clock.now_ms(), (), max(1, len(found)))
+
+    return (await rt.cache.get(("histories", window), FRESH_S, FRESH_S, load)).value
+
+
+async def board(
+    rt: Runtime, window: str, category: str | None, *, history: bool = False
+) -> list[dict[str, Any]]:
+    """Every provider of the catalogue with at least one hour in the window, the most available first, then the quickest;
+    `history` (else None) is its availability by parts of the window. Raises StoreError."""
     scores = (await _window(rt, window)).value
+    histories = await _histories(rt, window) if history else {}
+    nothing = [None] * (WINDOWS[window] // STEPS[window]) if history else None
     rows = [
-        {"id": entry.id, "name": entry.name, "category": entry.category, **_figures(scores[entry.id])}
+        {
+            "id": entry.id,
+            "name": entry.name,
+            "category": entry.category,
+            **_figures(scores[entry.id]),
+            "history": histories.get(entry.id, nothing),
+        }
         for entry in rt.entries.values()
         if entry.id in scores and category in (None, entry.category)
     ]
@@ -98,13 +130,18 @@ def _standing(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 async def of_provider(rt: Runtime, provider: str) -> dict[str, Any]:
-    """One provider over every window; null where there is no hour in it. Raises NotFound, StoreError."""
+    """One provider over every window, None where there is no hour in it, and the history of each. Raises NotFound,
+    StoreError."""
     entry = providers.entry_of(rt, provider)
     windows: dict[str, Any] = {}
+    history: dict[str, list[float | None]] = {}
     for window in WINDOWS:
         score = (await _window(rt, window)).value.get(provider)
         windows[window] = None if score is None else _figures(score)
-    return {"id": entry.id, "name": entry.name, "category": entry.category, "windows": windows}
+        parts = (await _history(rt, window, provider)).get(provider)
+        history[window] = parts or [None] * (WINDOWS[window] // STEPS[window])
+    about = {"id": entry.id, "name": entry.name, "category": entry.category}
+    return {**about, "windows": windows, "history": history}
 
 
 def _figures(score: Score) -> dict[str, Any]:

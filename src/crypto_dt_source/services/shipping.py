@@ -11,11 +11,25 @@ BEHIND_MS = 60_000
 """Market data may be lost for this long at most; more than that behind is not well."""
 
 
+LOST = (
+    "SHIP_URL is not set and the data folder is none that lasts: prices, keys and settings are lost when this container "
+    "ends"
+)
+
+
+def unkept(rt: Runtime) -> str | None:
+    """Why what the service keeps is lost with its container; None where it is not, and of a demo, which keeps nothing."""
+    keeping = rt.keeping
+    return LOST if rt.mode == "live" and keeping is not None and not keeping.lasting else None
+
+
 def component(rt: Runtime) -> dict[str, Any]:
-    """`status`, `reason`, and how far shipping is. A service that ships nothing is well."""
+    """`status`, `reason`, and how far shipping is. A service that ships nothing is well as long
+    as its disk lasts."""
     shipper = rt.keeping.shipper if rt.keeping is not None else None
     if shipper is None:
-        return {"status": "ok", "reason": None, "shipped": None}
+        lost = unkept(rt)
+        return {"status": "ok" if lost is None else "degraded", "reason": lost, "shipped": None}
     state = shipper.state
     now = rt.clock.now_ms()
     behind_ms = 0 if state.behind_ms is None else max(0, now - state.behind_ms)

@@ -35,6 +35,7 @@ async def status(rt: Runtime) -> dict[str, Any]:
         "status": health.overall(found),
         "version": __version__,
         "mode": rt.mode,
+        "preset": rt.installation.preset or None,
         "started_at": rfc3339(rt.started_ms),
         "uptime_seconds": (now - rt.started_ms) // 1000,
         "components": {name: component["status"] for name, component in found.items()},

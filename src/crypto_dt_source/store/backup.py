@@ -1,14 +1,17 @@
 """Backups: a consistent copy of the database while it is in use, proved by making a database of it again.
 
-cdts-20261122T020000Z-1a2b/manifest.json     what is in the others; written last
-cdts-20261122T020000Z-1a2b/database.gz       SQLite: the file, as `gunzip` gives it back
-cdts-20261122T020000Z-1a2b/TABLE.copy.gz     PostgreSQL: each table as its binary COPY (`postgres_backup.py`)
+cdts-20261122T020000Z-5d0c7e11-1a2b/manifest.json     what is in the others; written last
+cdts-20261122T020000Z-5d0c7e11-1a2b/database.gz       SQLite: the file, as `gunzip` gives it back
+cdts-20261122T020000Z-5d0c7e11-1a2b/TABLE.copy.gz     PostgreSQL: each table as its binary COPY (`postgres_backup.py`)
+
+The eight digits are those of the database (`repos/identity.py`): several may have one target, each with its own backups.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -37,14 +40,19 @@ MANIFEST = "manifest.json"
 _DATABASE = "database.gz"
 _SCRATCH = "cdts-backup-"
 _LEFT_S = 86_400
+_MOST_MANIFEST_BYTES = 1 << 22
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OF = re.compile(rf"{PREFIX}[0-9]{{8}}T[0-9]{{6}}Z-([0-9a-f]{{8}})-[0-9a-f]+")
 
 
 class BackupFile(msgspec.Struct, frozen=True):
-    """A file of a backup; `sha256` is that of the file as it lies there."""
+    """A file of a backup; `sha256` is that of the file as it lies there, `plain_bytes` how many it unpacks to, None where
+    an older version did not say."""
 
     name: str
     size_bytes: int
     sha256: str
+    plain_bytes: int | None = None
 
 
 class BackupManifest(msgspec.Struct, frozen=True):
@@ -88,12 +96,12 @@ class Verdict(NamedTuple):
     problems: list[str]
 
 
-async def make(url: str, target: Target, now_ms: int, version: str) -> Verdict:
+async def make(url: str, target: Target, now_ms: int, version: str, database: str | None) -> Verdict:
     """Back the database at `url` up to `target`, fetch it back, make a scratch database of it and compare. Reads beside a
-    service that writes. Raises StoreError."""
+    service that writes. `database` is its id, None where it has none. Raises StoreError."""
     parsed = parse_url(url)
     stamp = rfc3339(now_ms)[:19].replace("-", "").replace(":", "")
-    name = f"{PREFIX}{stamp}Z-{secrets.token_hex(2)}"
+    name = "-".join(filter(None, (f"{PREFIX}{stamp}Z", database, secrets.token_hex(2))))
     async with _scratch(parsed) as folder:
         if parsed.get_backend_name() == "sqlite":
             copied = await asyncio.to_thread(_copy_sqlite, _path(parsed), folder)
@@ -147,7 +155,8 @@ async def restore(target: Target, name: str, url: str, *, force: bool) -> Verdic
         if problems:
             raise StoreError(f"{name} is not restored; it changed meanwhile: {problems[0]}")
         if verdict.manifest.database == "sqlite":
-            await asyncio.to_thread(_restore_sqlite, folder / _DATABASE, _path(parsed), force)
+            size = _plain_bytes(verdict.manifest)
+            await asyncio.to_thread(_restore_sqlite, folder / _DATABASE, _path(parsed), size, force)
         else:
             from . import postgres_backup
 
@@ -157,19 +166,25 @@ async def restore(target: Target, name: str, url: str, *, force: bool) -> Verdic
 
 
 async def names(target: Target) -> list[str]:
-    """Every whole backup, the newest first. Raises TargetError."""
+    """Every whole backup, the newest first, whatever database it is of. Raises TargetError."""
     found = sorted((n for n in await target.folders() if n.startswith(PREFIX)), reverse=True)
     return [name for name in found if MANIFEST in await target.sizes(name)]
 
 
-async def rotate(target: Target, keep: int) -> list[str]:
-    """Remove all but the newest `keep` whole backups, and what a broken attempt left; gives their names. Raises
-    TargetError."""
-    whole = await names(target)
-    if not whole:
+def database_of(name: str) -> str | None:
+    """The id of the database a backup is of, from its name; None where the name has none."""
+    found = _OF.fullmatch(name)
+    return found[1] if found else None
+
+
+async def rotate(target: Target, keep: int, database: str) -> list[str]:
+    """Remove all but the newest `keep` whole backups of a database, and what a broken attempt at one left; gives their
+    names. Those of other databases stay. Raises TargetError."""
+    own = sorted((n for n in await target.folders() if database_of(n) == database), reverse=True)
+    kept = [name for name in own if MANIFEST in await target.sizes(name)][:keep]
+    if not kept:
         return []
-    kept = set(whole[:keep])
-    old = [n for n in await target.folders() if n.startswith(PREFIX) and n not in kept and n < max(kept)]
+    old = [name for name in own if name not in kept and name < max(kept)]
     for name in old:
         # The manifest first: what is left of a removal that is cut short is no backup.
         files = [MANIFEST, *sorted((await target.sizes(name)).keys() - {MANIFEST})]
@@ -180,6 +195,8 @@ async def rotate(target: Target, keep: int) -> list[str]:
 async def read_manifest(target: Target, name: str) -> BackupManifest:
     """What a backup says of itself. Raises StoreError."""
     try:
+        if (await target.sizes(name)).get(MANIFEST, 0) > _MOST_MANIFEST_BYTES:
+            raise StoreError(f"{name} is no backup: its manifest is too long")
         found = msgspec.json.decode(await target.get(f"{name}/{MANIFEST}"), type=BackupManifest)
     except TargetError as error:
         raise StoreError(f"{name} is no backup that can be read: {error.message}") from error
@@ -187,6 +204,10 @@ async def read_manifest(target: Target, name: str) -> BackupManifest:
         raise StoreError(f"{name} is no backup: {error}") from error
     if found.format != FORMAT:
         raise StoreError(f"{name} has format {found.format}; this version reads {FORMAT}")
+    # They become part of statements.
+    words = [*found.tables, *found.columns, *(word for part in found.columns.values() for word in part)]
+    if not all(map(_NAME.fullmatch, words)):
+        raise StoreError(f"{name} is no backup: it names what is no table")
     return found
 
 
@@ -232,10 +253,19 @@ def _same_kind(url: str, manifest: BackupManifest) -> URL:
 async def _fetch(target: Target, name: str, manifest: BackupManifest, folder: Path) -> list[str]:
     """Bring the files of a backup here; gives what is wrong with them."""
     problems = []
+    needed = manifest.size_bytes + max((file.plain_bytes or 0 for file in manifest.files), default=0)
+    if needed > (free := await asyncio.to_thread(snapshots.room, folder)):
+        raise StoreError(
+            f"{name} needs {needed} bytes to look at and {free} are free", kind=snapshots.NO_ROOM
+        )
+    there = await target.sizes(name)
     for file in manifest.files:
         path = folder / file.name
         if path.parent != folder:
             raise StoreError(f"{name} names a file outside of itself")
+        if (size := there.get(file.name, file.size_bytes)) != file.size_bytes:
+            problems.append(f"{file.name}: {size} bytes instead of {file.size_bytes}")
+            continue
         try:
             await target.get_file(f"{name}/{file.name}", path, file.size_bytes)
         except TargetError as error:
@@ -257,18 +287,27 @@ def _copy_sqlite(path: Path, folder: Path) -> Copied:
         view.copy(plain)
     finally:
         view.close()
-    sha256 = snapshots.pack(plain, packed)
+    sha256, size = snapshots.pack(plain, packed), snapshots.size_of(plain)
     plain.unlink()
-    return Copied(schema, contents, (BackupFile(_DATABASE, snapshots.size_of(packed), sha256),), {})
+    return Copied(schema, contents, (BackupFile(_DATABASE, snapshots.size_of(packed), sha256, size),), {})
 
 
 def _check_sqlite(folder: Path, manifest: BackupManifest) -> list[str]:
     plain = folder / "scratch"
-    snapshots.unpack(folder / _DATABASE, plain)
+    try:
+        snapshots.unpack(folder / _DATABASE, plain, _plain_bytes(manifest))
+    except StoreError as error:
+        if error.kind == snapshots.NO_ROOM:
+            raise
+        return [error.message]
     problems, schema, contents = snapshots.look_at(plain)
     if schema != manifest.schema:
         problems.append(f"schema {schema} instead of {manifest.schema}")
     return problems + snapshots.differences(manifest.tables, contents)
+
+
+def _plain_bytes(manifest: BackupManifest) -> int | None:
+    return next((file.plain_bytes for file in manifest.files if file.name == _DATABASE), None)
 
 
 def _holds_something(path: Path) -> bool:
@@ -288,7 +327,7 @@ def _aside(path: Path) -> Path:
     return to
 
 
-def _restore_sqlite(packed: Path, path: Path, force: bool) -> None:
+def _restore_sqlite(packed: Path, path: Path, size: int | None, force: bool) -> None:
     """Put the database of a backup at `path`. Raises StoreError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(path.name + ".lock"))
@@ -300,7 +339,7 @@ def _restore_sqlite(packed: Path, path: Path, force: bool) -> None:
                 f"{path} has rows in it or cannot be read; give --force to replace it (the file is kept under another "
                 "name)"
             )
-        snapshots.unpack(packed, made)
+        snapshots.unpack(packed, made, size)
         if path.is_file():
             put_aside(path, _aside(path))
         appear(made, path)

@@ -32,7 +32,9 @@ SEEN_S = 90.0
 """How long an object may take until it can be seen; longer is a failure."""
 LOOK_S = 0.25
 LONGEST_LOOK_S = 2.0
-_UNPACKED = 1 << 30
+MOST_BYTES = 1 << 28
+"""Of a segment, packed or unpacked: more rows than may wait are not as much. A larger object is none of ours."""
+MOST_MANIFEST_BYTES = 1 << 24
 _DIGITS = 14
 
 _LENGTH = 4
@@ -43,11 +45,13 @@ _transaction = msgspec.msgpack.Decoder(list[Statement])
 
 
 class Ref(msgspec.Struct, frozen=True):
-    """An object by its name at the target."""
+    """An object by its name at the target. `plain` is how many bytes a snapshot unpacks to, None where an older version
+    did not say."""
 
     name: str
     size: int
     sha256: str
+    plain: int | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -111,11 +115,15 @@ def digest(data: bytes) -> str:
 
 
 def pack(epoch: str, seq: int, made_ms: int, previous: str, transactions: Sequence[Sequence[Write]]) -> bytes:
-    """A segment as bytes. Blocks. Raises TypeError or OverflowError for a value that no row holds."""
-    press, parts = zlib.compressobj(), []
+    """A segment as bytes. Blocks. Raises TypeError or OverflowError for a value that no row holds, and for more than a
+    segment may hold."""
+    press, parts, size = zlib.compressobj(), [], 0
     for batch in transactions:
         # One by one: the encoder keeps other threads waiting.
         one = msgspec.msgpack.encode([(write.sql, write.rows) for write in batch])
+        size += _LENGTH + len(one)
+        if size > MOST_BYTES:
+            raise OverflowError(f"more than {MOST_BYTES} bytes")
         parts.append(press.compress(len(one).to_bytes(_LENGTH, "big") + one))
     body = b"".join([*parts, press.flush()])
     header = _Header(FORMAT, epoch, seq, made_ms, previous, digest(body))
@@ -131,7 +139,10 @@ def unpack(data: bytes, epoch: str, seq: int) -> Segment:
             raise StoreError(f"segment {seq} of {epoch} is another object")
         if digest(body) != header.sha256:
             raise StoreError(f"segment {seq} of {epoch} is damaged")
-        plain = zlib.decompressobj().decompress(body, _UNPACKED)
+        press = zlib.decompressobj()
+        plain = press.decompress(body, MOST_BYTES)
+        if not press.eof:
+            raise StoreError(f"segment {seq} of {epoch} ends early or is larger than any of ours")
         transactions = []
         at = 0
         while at < len(plain):
@@ -212,9 +223,14 @@ async def manifests(target: Target, below: str) -> AsyncIterator[Manifest]:
         if epoch >= below:
             continue
         seen[epoch] = await target.sizes(epoch)
-        for name in sorted((n for n in seen[epoch] if n.startswith("manifest-")), reverse=True):
+        named = [
+            n for n, size in seen[epoch].items() if n.startswith("manifest-") and size <= MOST_MANIFEST_BYTES
+        ]
+        for name in sorted(named, reverse=True):
             found = await _manifest(target, f"{epoch}/{name}")
             if found is None or found.epoch != epoch:
+                continue
+            if any(ref.size > MOST_BYTES for ref in found.segments):
                 continue
             if all([await visible(ref) for ref in (found.snapshot, *found.segments)]):
                 yield found

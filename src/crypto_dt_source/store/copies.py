@@ -24,9 +24,10 @@ async def put_copy(target: Target, clock: Clock, view: View, database: Path, nam
             await asyncio.to_thread(view.close)
         sha256 = await asyncio.to_thread(snapshots.pack, plain, packed)
         size = await asyncio.to_thread(snapshots.size_of, packed)
+        unpacked = await asyncio.to_thread(snapshots.size_of, plain)
         await target.put_file(name, packed)
         await chain.size_seen(target, clock, name, size)
-        return Ref(name, size, sha256)
+        return Ref(name, size, sha256, unpacked)
     finally:
         await asyncio.to_thread(_clear, plain, packed)
 
@@ -52,12 +53,14 @@ async def clear_older(target: Target, newest: Manifest, before: Manifest | None)
         for epoch in sorted(filter(chain.is_epoch, await target.folders())):
             if epoch > newest.epoch:
                 continue
-            for name in sorted(await target.sizes(epoch)):
-                whole = f"{epoch}/{name}"
-                if whole in kept or (epoch == newest.epoch and chain.seq_of(name) > from_seq):
-                    continue
-                await target.remove([whole])
-                removed += 1
+            old = [
+                whole
+                for name in sorted(await target.sizes(epoch))
+                if (whole := f"{epoch}/{name}") not in kept
+                and (epoch != newest.epoch or chain.seq_of(name) <= from_seq)
+            ]
+            await target.remove(old)
+            removed += len(old)
         claims = [name for name in await target.sizes(chain.CLAIMS) if name < newest.epoch]
         await target.remove(f"{chain.CLAIMS}/{name}" for name in claims)
     return removed

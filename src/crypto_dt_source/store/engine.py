@@ -125,6 +125,11 @@ class Store:
         return await self._database.tend(statement)
 
     @property
+    def owned(self) -> bool:
+        """Whether no other process can have the database open for writing, but for a command beside this one."""
+        return isinstance(self._database, SqliteDatabase) and self._database.owned
+
+    @property
     def write_error(self) -> StoreError | None:
         """Why the last write failed; None once one succeeded."""
         return self._writer.last_error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..model.errors import StoreUnavailable
 
 RETRY_AFTER_S = 10
+UNREACHABLE = "unreachable"
+"""The kind of a failure where the server could not be spoken to at all."""
 
 
 class StoreError(StoreUnavailable):

@@ -164,11 +164,11 @@ class PostgresLeader:
 
     async def _connect(self) -> Any:
         import asyncpg
-        from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-        _, given = PGDialect_asyncpg().create_connect_args(self._url)  # type: ignore[no-untyped-call]
+        from .postgres_watch import arguments_of
+
         connection = await asyncpg.connect(
-            **given, timeout=ANSWER_S, command_timeout=ANSWER_S, statement_cache_size=0
+            **arguments_of(self._url), timeout=ANSWER_S, command_timeout=ANSWER_S, statement_cache_size=0
         )
         try:
             if connection.get_server_version().major >= _IDLE_SINCE_VERSION:

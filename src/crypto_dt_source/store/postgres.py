@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 from weakref import WeakSet
@@ -11,7 +12,8 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from .errors import StoreError
+from .errors import UNREACHABLE, StoreError
+from .postgres_watch import PING_S, Pace, Watch
 from .sql import Params, Write, dollars
 
 # The driver raises the last three for a value it cannot bind.
@@ -33,18 +35,17 @@ async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
 
 
 class PostgresDatabase:
-    """Reads and transactions on one PostgreSQL database."""
+    """Reads and transactions on one PostgreSQL database. `pace`: how soon a connection that was cut is known."""
 
     dialect = "postgresql"
 
-    def __init__(self, url: URL, pool_size: int) -> None:
+    def __init__(self, url: URL, pool_size: int, pace: Pace | None = None) -> None:
         given = {"timeout": CONNECT_S}
         self._readers = create_async_engine(
             url, pool_size=max(1, pool_size), max_overflow=0, pool_reset_on_return=None, connect_args=given
         )
-        self._writer = create_async_engine(
-            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=given
-        )
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=given)
+        self._watch = Watch(url, pace)
         self._drivers: WeakSet[asyncpg.Connection[Any]] = WeakSet()
         self._given_up = False
         for engine in (self._readers, self._writer):
@@ -77,11 +78,14 @@ class PostgresDatabase:
                 async with self._readers.connect() as connection:
                     driver = await _driver(connection)
                     try:
-                        return list(map(tuple, await driver.fetch(text, *params)))
+                        await self._watch.enter(driver)
+                        async with self._watch.over(driver):
+                            return list(map(tuple, await driver.fetch(text, *params)))
                     except _DRIVER_ERRORS:
+                        if driver.is_closed():
+                            await connection.invalidate()
                         if not driver.is_closed() or attempt == 2:
                             raise
-                        await connection.invalidate()
             except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
                 raise StoreError(f"the database could not be read: {error}") from error
         raise AssertionError("unreachable")
@@ -90,20 +94,38 @@ class PostgresDatabase:
         """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError. A connection
         lost during COMMIT leaves it open whether the batch is there; upserts may be sent again."""
         self._refuse()
+        living = False
         try:
             async with self._writer.connect() as connection:
-                driver = await _driver(connection)
+                driver = await self._living(connection)
+                living = True
                 try:
-                    async with driver.transaction():
+                    async with self._watch.over(driver), driver.transaction():
                         return [await self._run(driver, write) for write in writes]
                 except _DRIVER_ERRORS:
                     if driver.is_closed():
                         await connection.invalidate()
                     raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
-            raise StoreError(
-                f"the database refused a write: {error}", kind=getattr(error, "sqlstate", None)
-            ) from error
+            kind = getattr(error, "sqlstate", None) or (None if living else UNREACHABLE)
+            raise StoreError(f"the database refused a write: {error or 'no answer'}", kind=kind) from error
+
+    async def _living(self, connection: AsyncConnection) -> asyncpg.Connection[Any]:
+        """The driver's connection, another one where it had died since: a transaction is not begun twice."""
+        for attempt in (1, 2):
+            driver = await _driver(connection)
+            try:
+                await self._watch.enter(driver)
+                async with asyncio.timeout(PING_S):
+                    await driver.fetchval("SELECT 1")
+            except _DRIVER_ERRORS:
+                driver.terminate()
+                await connection.invalidate()
+                if attempt == 2:
+                    raise
+            else:
+                return driver
+        raise AssertionError("unreachable")
 
     @staticmethod
     async def _run(driver: asyncpg.Connection[Any], write: Write) -> int:
@@ -118,7 +140,14 @@ class PostgresDatabase:
         """Run what cannot be part of a transaction, between two of them; gives no rows. Raises StoreError."""
         try:
             async with self._writer.connect() as connection:
-                await (await _driver(connection)).execute(statement)
+                driver = await self._living(connection)
+                try:
+                    async with self._watch.over(driver):
+                        await driver.execute(statement)
+                except _DRIVER_ERRORS:
+                    if driver.is_closed():
+                        await connection.invalidate()
+                    raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
             raise StoreError(
                 f"the database refused to be looked after: {error}", kind=getattr(error, "sqlstate", None)

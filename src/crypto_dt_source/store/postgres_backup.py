@@ -7,8 +7,9 @@ import asyncio
 import gzip
 import hashlib
 import secrets
+import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from sqlalchemy import URL, Text
 from . import snapshots, tables
 from .errors import StoreError
 from .migrations.upgrade import upgrade
+from .postgres_watch import PING_S, Watch, Watched, arguments_of
 from .snapshots import Contents
 
 if TYPE_CHECKING:
@@ -29,18 +31,19 @@ _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 @asynccontextmanager
-async def _connected(url: URL) -> AsyncIterator[Any]:
-    """A connection; what the driver raises leaves as StoreError."""
-    query = dict(url.query)
-    if "ssl" in query:
-        query["sslmode"] = query.pop("ssl")
-    plain = url.set(drivername="postgresql", query=query)
+async def _connected(url: URL) -> AsyncIterator[tuple[Any, Watched]]:
+    """A connection, and what is told of every piece of it; what the driver raises leaves as StoreError, also where the
+    connection was cut with nothing said."""
+    watch = Watch(url)
     try:
-        connection = await asyncpg.connect(plain.render_as_string(hide_password=False))
+        connection = await asyncpg.connect(**arguments_of(url), timeout=PING_S)
         try:
-            yield connection
+            await watch.enter(connection, idle_s=0)
+            async with watch.over(connection) as watched:
+                yield connection, watched
         finally:
-            await connection.close()
+            with suppress(TimeoutError):
+                await connection.close(timeout=PING_S)
     except _ERRORS as error:
         raise StoreError(f"the database refused: {error}") from error
 
@@ -48,10 +51,12 @@ async def _connected(url: URL) -> AsyncIterator[Any]:
 class _Packed:
     """COPY's bytes on their way into a compressed file, with their hash."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, watched: Watched) -> None:
+        self._watched = watched
         self._file = None if path is None else gzip.GzipFile(path, "wb", COMPRESSION)
         self._parts: list[bytes] = []
         self._size = 0
+        self.plain_bytes = 0
         self._digest = hashlib.sha256()
 
     async def add(self, data: bytes) -> None:
@@ -62,10 +67,12 @@ class _Packed:
 
     async def flush(self) -> None:
         data, self._parts, self._size = b"".join(self._parts), [], 0
-        await asyncio.to_thread(self._write, data)
+        with self._watched.here():
+            await asyncio.to_thread(self._write, data)
 
     def _write(self, data: bytes) -> None:
         self._digest.update(data)
+        self.plain_bytes += len(data)
         if self._file is not None:
             self._file.write(data)
 
@@ -87,10 +94,12 @@ def _select(name: str, columns: tuple[str, ...]) -> str:
     return f'SELECT {names} FROM "{name}" ORDER BY {key}'  # noqa: S608 the schema's own names
 
 
-async def _copied(connection: Any, name: str, columns: tuple[str, ...], path: Path | None) -> Contents:
-    packed = _Packed(path)
+async def _copied(
+    connection: Any, watched: Watched, name: str, columns: tuple[str, ...], path: Path | None
+) -> tuple[Contents, int]:
+    packed = _Packed(path, watched)
     status = await connection.copy_from_query(_select(name, columns), output=packed.add, format="binary")
-    return Contents(int(status.rpartition(" ")[2]), await packed.end())
+    return Contents(int(status.rpartition(" ")[2]), await packed.end()), packed.plain_bytes
 
 
 async def copy(url: URL, folder: Path) -> Copied:
@@ -104,30 +113,45 @@ async def copy(url: URL, folder: Path) -> Copied:
         for table in tables.metadata.sorted_tables
     }
     async with (
-        _connected(url) as connection,
+        _connected(url) as (connection, watched),
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         schema = await connection.fetchval("SELECT version_num FROM alembic_version")
         for name, names in columns.items():
             path = folder / f"{name}.copy.gz"
-            contents[name] = await _copied(connection, name, names, path)
-            sha256 = await asyncio.to_thread(snapshots.sha256_of, path)
-            files.append(BackupFile(path.name, await asyncio.to_thread(snapshots.size_of, path), sha256))
+            contents[name], plain = await _copied(connection, watched, name, names, path)
+            with watched.here():
+                sha256 = await asyncio.to_thread(snapshots.sha256_of, path)
+                size = await asyncio.to_thread(snapshots.size_of, path)
+            files.append(BackupFile(path.name, size, sha256, plain))
     return Copied(schema, contents, tuple(files), columns)
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, watched: Watched, size: int | None) -> AsyncIterator[bytes]:
+    """What a file unpacks to. Raises StoreError where that is not `size` bytes, None where nobody wrote them down."""
     file = await asyncio.to_thread(gzip.open, path, "rb")
+    read = 0
     try:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
+        while True:
+            with watched.here():
+                try:
+                    piece = await asyncio.to_thread(file.read, _PIECE)
+                except (OSError, EOFError, zlib.error) as error:
+                    raise StoreError(f"{path.name} cannot be unpacked: {error}") from error
+            read += len(piece)
+            if size is not None and (read > size or (not piece and read < size)):
+                raise StoreError(f"{path.name} does not unpack to the {size} bytes that were written down")
+            if not piece:
+                return
             yield piece
     finally:
         file.close()
 
 
-async def _fill(connection: Any, folder: Path, manifest: BackupManifest) -> None:
+async def _fill(connection: Any, watched: Watched, folder: Path, manifest: BackupManifest) -> None:
+    sizes = {file.name: file.plain_bytes for file in manifest.files}
     for name, columns in manifest.columns.items():
-        source = _pieces(folder / f"{name}.copy.gz")
+        source = _pieces(folder / f"{name}.copy.gz", watched, sizes.get(f"{name}.copy.gz"))
         await connection.copy_to_table(name, source=source, columns=list(columns), format="binary")
 
 
@@ -135,7 +159,7 @@ async def check(url: URL, folder: Path, manifest: BackupManifest) -> list[str]:
     """Fill scratch tables beside the real ones, compare what is then in them, and roll it all back; gives what differs.
     Raises StoreError."""
     scratch = f"cdts_check_{secrets.token_hex(4)}"
-    async with _connected(url) as connection:
+    async with _connected(url) as (connection, watched):
         schema = await connection.fetchval("SELECT version_num FROM alembic_version")
         if schema != manifest.schema:
             raise StoreError(
@@ -149,9 +173,9 @@ async def check(url: URL, folder: Path, manifest: BackupManifest) -> list[str]:
             for name in manifest.columns:
                 await connection.execute(f'CREATE TABLE {scratch}."{name}" (LIKE "{name}")')
             await connection.execute(f"SET LOCAL search_path TO {scratch}")
-            await _fill(connection, folder, manifest)
+            await _fill(connection, watched, folder, manifest)
             found = {
-                name: await _copied(connection, name, columns, None)
+                name: (await _copied(connection, watched, name, columns, None))[0]
                 for name, columns in manifest.columns.items()
             }
         finally:
@@ -163,7 +187,7 @@ async def fill(url: URL, folder: Path, manifest: BackupManifest, *, force: bool)
     """Replace every row of the database by those of a backup, in one transaction. Raises StoreError for a database that
     others have open, that has rows in it without `force`, or another schema than the backup."""
     await asyncio.to_thread(upgrade, url, manifest.schema)
-    async with _connected(url) as connection, connection.transaction():
+    async with _connected(url) as (connection, watched), connection.transaction():
         others = await connection.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend'"
@@ -178,7 +202,7 @@ async def fill(url: URL, folder: Path, manifest: BackupManifest, *, force: bool)
                 if await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{name}")'):  # noqa: S608 the schema's own names
                     raise StoreError(f"the database has rows in it ({name}); give --force to replace them")
         await connection.execute(f"TRUNCATE {names}")
-        await _fill(connection, folder, manifest)
+        await _fill(connection, watched, folder, manifest)
         for name in manifest.columns:
             await _count_on(connection, name)
 

@@ -14,11 +14,14 @@ from ..telemetry import logger
 from . import chain, snapshots
 from .chain import Manifest, Ref, Segment
 from .errors import StoreError
+from .snapshots import NO_ROOM
 from .targets import MISSING, Target, TargetError
 
 log = logger("shipping")
 AT_ONCE = 6
 """Segments fetched together."""
+LOOKS = 3
+"""Times the target is read anew where objects went away while they were read."""
 # What statements of the store do, and what SQLite's full-text index asks for behind them. A segment that would attach a
 # file or change the schema is none of ours.
 _ALLOWED = {
@@ -47,25 +50,39 @@ class Refilled(NamedTuple):
 
 async def refill(target: Target, to: Path, below: str) -> Refilled | None:
     """Make the newest database of the epochs under `below` at `to`; None where there is none. A manifest whose objects
-    turn out damaged is passed over for the one before. Raises TargetError, StoreError."""
+    turn out damaged is passed over for the one before. Raises TargetError, and StoreError where there are manifests and
+    none can be used, or where the disk is too small: a start with nothing would replace what is there."""
+    reason = None
+    for _ in range(LOOKS):
+        made, reason = await _newest(target, to, below)
+        if made is not None or reason is None:
+            return made
+    raise StoreError(
+        f"nothing of what was shipped can be used: {reason}; move it away, or give another SHIP_URL, to begin anew"
+    )
+
+
+async def _newest(target: Target, to: Path, below: str) -> tuple[Refilled | None, str | None]:
+    """(what was made, why the last one passed over could not be used)."""
+    reason = None
     async for manifest in chain.manifests(target, below):
         scratch = to.with_name(to.name + ".refill")
         try:
             made = await _made(target, manifest, scratch)
+            await asyncio.to_thread(appear, scratch, to)
+            return made, None
         except TargetError as error:
             if error.kind != MISSING:
                 raise
-            log.warning("a shipped copy is not whole", epoch=manifest.epoch, seq=manifest.seq)
+            reason = "an object is not there"
         except StoreError as error:
-            log.warning(
-                "a shipped copy is damaged", epoch=manifest.epoch, seq=manifest.seq, reason=str(error)
-            )
-        else:
-            await asyncio.to_thread(appear, scratch, to)
-            return made
+            if error.kind == NO_ROOM:
+                raise
+            reason = str(error)
         finally:
             await asyncio.to_thread(_clear, scratch)
-    return None
+        log.warning("a shipped copy cannot be used", epoch=manifest.epoch, seq=manifest.seq, reason=reason)
+    return None, reason
 
 
 def appear(scratch: Path, to: Path) -> None:
@@ -85,10 +102,12 @@ def _clear(scratch: Path) -> None:
 
 async def _made(target: Target, manifest: Manifest, scratch: Path) -> Refilled:
     packed = scratch.with_name(scratch.name + ".gz")
+    if manifest.snapshot.size > (free := await asyncio.to_thread(snapshots.room, scratch.parent)):
+        raise StoreError(f"the snapshot has {manifest.snapshot.size} bytes and {free} are free", kind=NO_ROOM)
     await target.get_file(manifest.snapshot.name, packed, manifest.snapshot.size)
     if await asyncio.to_thread(snapshots.sha256_of, packed) != manifest.snapshot.sha256:
         raise StoreError("the snapshot has another hash than its manifest says")
-    await asyncio.to_thread(snapshots.unpack, packed, scratch)
+    await asyncio.to_thread(snapshots.unpack, packed, scratch, manifest.snapshot.plain)
     until_ms = manifest.made_ms
     for at in range(0, len(manifest.segments), AT_ONCE):
         named = manifest.segments[at : at + AT_ONCE]
@@ -120,6 +139,8 @@ async def _follow(target: Target, manifest: Manifest, scratch: Path) -> tuple[li
         if name.partition("/")[2] not in sizes:
             return refs, until_ms
         try:
+            if sizes[name.partition("/")[2]] > chain.MOST_BYTES:
+                raise StoreError("it is larger than any of ours")
             data = await target.get(name)
             segment = await chain.unpacked(data, manifest.epoch, seq)
         except TargetError:
@@ -143,13 +164,17 @@ def _authorize(action: int, first: str | None, _second: str | None, *_: object) 
 
 
 def replay(path: Path, segments: Sequence[Segment]) -> None:
-    """Commit the transactions of these segments again, in order. Blocks. Raises StoreError."""
+    """Commit the transactions of these segments again, in order. Blocks. Raises StoreError, of the kind NO_ROOM where
+    they would fill the disk."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             # A file that a killed process leaves half made is thrown away: nothing of it need be on the disk yet.
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA journal_mode=MEMORY")
             connection.execute("PRAGMA foreign_keys=ON")
+            ((page_bytes,),) = connection.execute("PRAGMA page_size").fetchall()
+            ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
+            connection.execute(f"PRAGMA max_page_count={pages + snapshots.room(path.parent) // page_bytes}")
             connection.set_authorizer(_authorize)
             for segment in segments:
                 for transaction in segment.transactions:
@@ -158,4 +183,7 @@ def replay(path: Path, segments: Sequence[Segment]) -> None:
                         connection.executemany(sql, rows)
                     connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise StoreError(f"a shipped segment cannot be replayed: {error}") from error
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise StoreError(
+            f"a shipped segment cannot be replayed: {error}", kind=NO_ROOM if full else None
+        ) from error

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +24,9 @@ from .chain import FORMAT, Manifest, Ref
 from .copies import clear_older, put_copy
 from .engine import Store
 from .errors import NotShipped, StoreError
+from .marker import TargetEmptied, admit, marked
 from .refill import Refilled
+from .ship_state import Shipped as Shipped
 from .snapshots import View
 from .sql import Write
 from .takeup import TakenUp
@@ -56,21 +57,6 @@ class _Segment(NamedTuple):
     since_ms: int | None
 
 
-@dataclass(slots=True)
-class Shipped:
-    """How far shipping is. `superseded` is the epoch of a newer start; this one then ships nothing more. `behind_ms`: when
-    the oldest transaction that is not at the target was committed."""
-
-    target: str
-    epoch: str | None = None
-    confirmed_ms: int | None = None
-    behind_ms: int | None = None
-    segments: int = 0
-    copies: int = 0
-    error: str | None = None
-    superseded: str | None = None
-
-
 def _overtaken() -> NotShipped:
     return NotShipped(
         "A newer start of this service has taken over; what is changed here would be lost.", kind="superseded"
@@ -89,7 +75,7 @@ class Shipper:
         self._store, self._target, self._clock, self._lineage = store, target, clock, taken.lineage
         self._path, self.every_s, self._schema = taken.lineage.database, every_s, schema
         self.state = Shipped(target.shown)
-        self._epoch = taken.epoch
+        self._epoch, self._admitted = taken.epoch, False
         self._base: Refilled | None = None
         if taken.base is not None and taken.base.schema == schema:
             self._base = taken.base
@@ -209,6 +195,11 @@ class Shipper:
 
     async def _ship(self) -> None:
         """One shipment: everything committed until now. Raises StoreError; what was cut off is then tried again."""
+        if not self._admitted:
+            # Not any folder: a segment may have been on its way when the disk went.
+            there = bool(await chain.claims(self._target))
+            await admit(self._target, "ship", used=self._lineage.at_target, there=there)
+            self._admitted = True
         if self._epoch is None:
             await self._enlist()
         if await self._outrun():
@@ -253,7 +244,10 @@ class Shipper:
         return self.state.superseded is not None
 
     async def _emptied(self, epoch: str) -> None:
-        """The claim is gone from the target, so the rest may be: a segment would be on top of nothing. Raises StoreError."""
+        """The claim is gone from the target, so the rest may be: a segment would be on top of nothing. Raises StoreError;
+        TargetEmptied where it may not be the target at all."""
+        if not await marked(self._target):
+            raise TargetEmptied(self._target, "ship")
         self._break()
         self._base = self._unconfirmed = None
         self._seq += 1

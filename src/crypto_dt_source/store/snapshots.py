@@ -6,6 +6,7 @@ that matters), by SQLite's own backup (https://www.sqlite.org/backup.html). Ever
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import shutil
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +23,9 @@ from . import tables
 from .errors import StoreError
 
 COMPRESSION = 6
+NO_ROOM = "no_room"
+SPARE_BYTES = 64_000_000
+"""What is left free on a disk that something is unpacked to."""
 _PIECE = 1 << 20
 _ROWS = 500
 _READING = (
@@ -84,7 +88,7 @@ class View:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError) as error:
         raise StoreError(f"the database could not be copied: {error}") from error
 
 
@@ -146,13 +150,46 @@ def pack(path: Path, to: Path) -> str:
         return sha256_of(to)
 
 
-def unpack(path: Path, to: Path) -> None:
-    """Undo `pack`. Raises StoreError for what is no gzip or ends early."""
+def room(folder: Path) -> int:
+    """Bytes that may be written to a folder's disk. Raises OSError."""
+    return max(0, shutil.disk_usage(folder).free - SPARE_BYTES)
+
+
+def unpack(path: Path, to: Path, size: int | None = None) -> None:
+    """Undo `pack`. `size` is how many bytes come out, None where nobody wrote that down; never are more written than
+    there is room for. Raises StoreError for what is no gzip, ends early or has another size, of the kind NO_ROOM where
+    the disk is too small; `to` is then not there."""
     try:
+        free = room(to.parent)
+        if size is not None and size > free:
+            raise StoreError(f"{path.name} needs {size} bytes and {free} are free", kind=NO_ROOM)
         with gzip.open(path, "rb") as source, to.open("wb") as made:
-            shutil.copyfileobj(source, made, _PIECE)
+            written = _copied(source, made, free if size is None else size)
+        if size is None and written > free:
+            raise StoreError(f"{path.name} unpacks to more than the {free} bytes that are free", kind=NO_ROOM)
+        if size is not None and written != size:
+            more = "more than" if written > size else f"{written} bytes and not"
+            raise StoreError(f"{path.name} unpacks to {more} the {size} that were written down")
     except (OSError, EOFError, zlib.error) as error:
-        raise StoreError(f"{path.name} cannot be unpacked: {error}") from error
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        to.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path.name} cannot be unpacked: {error}", kind=NO_ROOM if full else None
+        ) from error
+    except StoreError:
+        to.unlink(missing_ok=True)
+        raise
+
+
+def _copied(source: gzip.GzipFile, made: IO[bytes], most: int) -> int:
+    """Copy, giving up after the first byte more than `most`; gives the bytes read."""
+    read = 0
+    while piece := source.read(min(_PIECE, most - read + 1)):
+        read += len(piece)
+        if read > most:
+            break
+        made.write(piece)
+    return read
 
 
 def sha256_of(path: Path) -> str:

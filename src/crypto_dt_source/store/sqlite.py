@@ -53,6 +53,8 @@ _READER = (
 )
 _NO_CHECKPOINT = "PRAGMA wal_autocheckpoint=0"
 log = logger("store")
+INTERRUPT_S = 0.05
+"""How soon a statement that had not begun yet is interrupted again."""
 # The driver raises the last three for a value it cannot bind.
 _DRIVER_ERRORS = (sqlite3.Error, OverflowError, TypeError, ValueError)
 
@@ -151,6 +153,16 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise asyncio.CancelledError
 
 
+async def _interrupted(driver: aiosqlite.Connection, work: asyncio.Future[Any]) -> None:
+    """End a statement that nobody waits for any more: the thread that writes is free for the next. What still waits for
+    that thread cannot be interrupted, so it is until it ended."""
+    while not work.done():
+        await driver.interrupt()
+        await asyncio.wait({work}, timeout=INTERRUPT_S)
+    if not work.cancelled():
+        work.exception()
+
+
 class SqliteDatabase:
     """Reads and transactions on one SQLite file. `lock` is None where another process owns it, `turn` for a read-only
     view."""
@@ -170,6 +182,11 @@ class SqliteDatabase:
         self._held: AsyncConnection | None = None
         self._write: aiosqlite.Connection | None = None
         self._one = asyncio.Lock()
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process holds the file's lock."""
+        return self._lock is not None
 
     async def start(self) -> None:
         """Open the writer, which puts the file in WAL mode, and one reader. Raises StoreError."""
@@ -208,13 +225,17 @@ class SqliteDatabase:
 
     async def tend(self, statement: str) -> list[Any]:
         """Run what cannot be part of a transaction, between two of them, on the connection that writes; gives its rows.
-        Raises StoreError."""
+        Cancelled, it is interrupted and has ended. Raises StoreError."""
         if self._turn is None:
             raise StoreError("the database was opened for reading only")
         async with self._one, self._turn:
             driver = await self._writing()
+            work = asyncio.ensure_future(driver.execute_fetchall(statement))
             try:
-                return cast(list[Any], await driver.execute_fetchall(statement))
+                return cast(list[Any], await asyncio.shield(work))
+            except asyncio.CancelledError:
+                await _to_its_end(_interrupted(driver, work))
+                raise
             except _DRIVER_ERRORS as error:
                 raise _refusal("the database refused to be looked after", error) from error
 

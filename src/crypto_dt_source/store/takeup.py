@@ -51,7 +51,7 @@ async def take_up(target: Target, database: Path, clock: Clock) -> TakenUp:
 
 
 async def _take_up(target: Target, database: Path, clock: Clock) -> TakenUp:
-    lineage = Lineage(database)
+    lineage = Lineage(database, target.shown)
     await asyncio.to_thread(lineage.load)
     await asyncio.to_thread(_sweep, database)
     if await asyncio.to_thread(database.is_file):

@@ -50,11 +50,18 @@ class _Files(Protocol):
 
     def folders(self) -> list[str]: ...
 
-    def remove(self, name: str) -> None: ...
+    def remove(self, names: list[str]) -> None: ...
+
+    @property
+    def together(self) -> int:
+        """How many are removed by one call."""
+        ...
 
 
 class _Folder:
     """A folder of this machine."""
+
+    together = 1
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -101,8 +108,11 @@ class _Folder:
         except FileNotFoundError:
             return []
 
-    def remove(self, name: str) -> None:
-        path = self._root / name
+    def remove(self, names: list[str]) -> None:
+        for name in names:
+            self._remove(self._root / name)
+
+    def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             with os.scandir(path.parent) as entries:
@@ -117,16 +127,21 @@ class _Folder:
 class _Remote:
     """What fsspec knows by its address. Imported with its driver at the first call."""
 
+    together = 1
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._opened: tuple[Any, str] | None = None
 
+    def _open(self) -> tuple[Any, str]:
+        from fsspec.core import url_to_fs
+
+        fs, root = url_to_fs(self._url, use_listings_cache=False, skip_instance_cache=True)
+        return fs, str(root).rstrip("/")
+
     def _at(self, name: str) -> tuple[Any, str]:
         if self._opened is None:
-            from fsspec.core import url_to_fs
-
-            fs, root = url_to_fs(self._url, use_listings_cache=False, skip_instance_cache=True)
-            self._opened = (fs, str(root).rstrip("/"))
+            self._opened = self._open()
         fs, root = self._opened
         return fs, f"{root}/{name}".rstrip("/")
 
@@ -162,10 +177,82 @@ class _Remote:
     def folders(self) -> list[str]:
         return [PurePosixPath(row["name"]).name for row in self._listed("") if row["type"] == "directory"]
 
-    def remove(self, name: str) -> None:
+    def remove(self, names: list[str]) -> None:
+        for name in names:
+            fs, path = self._at(name)
+            with contextlib.suppress(FileNotFoundError):
+                fs.rm_file(path)
+
+
+class _Hub(_Remote):
+    """A repository or bucket of the Hugging Face Hub (https://huggingface.co/docs/huggingface_hub/guides/hf_file_system).
+
+    fsspec's driver reads. It does not write: it leaves a temporary file for each upload that fails, and makes a commit for
+    each file that is removed, of which the Hub takes so many an hour.
+    """
+
+    together = 200
+
+    def _at(self, name: str) -> tuple[Any, str]:
+        # One for each call: it answers from a cache of listings, which calls in other threads change meanwhile.
+        fs, root = self._open()
+        return fs, f"{root}/{name}".rstrip("/")
+
+    def _resolved(self, name: str) -> tuple[Any, Any, bool]:
+        """(the Hub's client, where the name is, whether that is a bucket)."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()
         fs, path = self._at(name)
-        with contextlib.suppress(FileNotFoundError):
-            fs.rm_file(path)
+        at = fs.resolve_path(path)
+        return HfApi(endpoint=fs.endpoint, token=fs.token), at, hasattr(at, "bucket_id")
+
+    def write(self, name: str, data: bytes) -> None:
+        self._put(name, data)
+
+    def upload(self, name: str, path: Path) -> None:
+        self._put(name, str(path))
+
+    def _put(self, name: str, what: bytes | str) -> None:
+        api, at, bucket = self._resolved(name)
+        if bucket:
+            api.batch_bucket_files(at.bucket_id, add=[(what, at.path)])
+            return
+        api.upload_file(
+            path_or_fileobj=what,
+            path_in_repo=at.path,
+            repo_id=at.repo_id,
+            repo_type=at.repo_type,
+            revision=at.revision,
+            commit_message=f"Store {name}",
+        )
+
+    def remove(self, names: list[str]) -> None:
+        from huggingface_hub import CommitOperationDelete
+
+        # A commit that removes what is not there is refused whole.
+        there = {f"{folder}/{name}" for folder in _folders_of(names) for name in self.sizes(folder)}
+        names = [name for name in names if name in there]
+        if not names:
+            return
+        api, root, bucket = self._resolved("")
+        within = f"{root.path}/" if root.path else ""
+        paths = [within + name for name in names]
+        if bucket:
+            api.batch_bucket_files(root.bucket_id, delete=paths)
+            return
+        api.create_commit(
+            repo_id=root.repo_id,
+            repo_type=root.repo_type,
+            revision=root.revision,
+            operations=[CommitOperationDelete(path_in_repo=path) for path in paths],
+            commit_message=f"Remove {len(paths)} files",
+        )
+
+
+def _folders_of(names: list[str]) -> set[str]:
+    return {name.rpartition("/")[0] for name in names}
 
 
 def _shown(scheme: str, rest: str) -> str:
@@ -197,16 +284,26 @@ class Target:
             self._files = _Folder(folder)
         else:
             self.shown = _shown(scheme, rest)
-            self._files = _Remote(url)
+            self._files = _Hub(url) if scheme == "hf" else _Remote(url)
 
     async def put(self, name: str, data: bytes) -> None:
         """Store bytes under a name."""
-        await self._call(lambda: self._files.write(name, data), len(data))
+        await self._stored(lambda: self._files.write(name, data), len(data))
 
     async def put_file(self, name: str, path: Path) -> None:
         """Store a file under a name."""
         size = (await asyncio.to_thread(path.stat)).st_size
-        await self._call(lambda: self._files.upload(name, path), size)
+        await self._stored(lambda: self._files.upload(name, path), size)
+
+    async def _stored(self, call: Callable[[], None], size: int) -> None:
+        try:
+            await self._call(call, size)
+        except TargetError as error:
+            if error.kind != MISSING:
+                raise
+            raise TargetError(
+                f"{self.shown} has no such bucket, repository or folder", kind="nowhere"
+            ) from None
 
     async def get(self, name: str) -> bytes:
         """What is stored under a name."""
@@ -226,8 +323,10 @@ class Target:
 
     async def remove(self, names: Iterable[str]) -> None:
         """Take these away; what is not there is no failure."""
-        for name in names:
-            await self._call(lambda name=name: self._files.remove(name))  # type: ignore[misc]
+        left = list(names)
+        while left:
+            some, left = left[: self._files.together], left[self._files.together :]
+            await self._call(lambda some=some: self._files.remove(some))  # type: ignore[misc]
 
     async def _call(self, call: Callable[[], T], size: int = 0) -> T:
         if self._free is None:
@@ -262,6 +361,10 @@ async def _threaded(call: Callable[[], T], over: Callable[[], None]) -> T:
             if isinstance(failure, ImportError):
                 reason = "the driver of such an address is not installed"
             kind = type(failure).__name__
+            # 429 and 403 ask for different things; what else an answer says may repeat an address.
+            status = getattr(getattr(failure, "response", None), "status_code", None)
+            if isinstance(status, int):
+                kind = f"{kind} {status}"
             done.set_exception(TargetError(f"a call failed: {reason or kind}", kind=kind))
 
     def work() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..telemetry import logger
-from .errors import StoreClosed, StoreError
+from .errors import UNREACHABLE, StoreClosed, StoreError
 from .sql import Params, Write
 
 log = logger("store")
@@ -128,34 +128,41 @@ class Writer:
             batch = self._queue.get_nowait()
         return group, True
 
-    async def _commit(self, group: list[_Batch]) -> None:
+    async def _commit(self, group: list[_Batch]) -> StoreError | None:
+        """Gives the last error, None where there was none."""
         try:
             counts = await self._transact(group)
         except StoreError as error:
             if len(group) == 1:
                 _fail(group[0], error)
-                return
+                return error
+            failed: StoreError | None = error
             for batch in group:
-                await self._commit([batch])
+                if failed is not None and failed.kind == UNREACHABLE:
+                    # Each by itself would wait as long again for a server that is not there.
+                    _fail(batch, failed)
+                else:
+                    failed = await self._commit([batch])
+            return failed
         except BaseException:
             for batch in group:
                 _fail(batch, StoreClosed("the store stopped before the commit was confirmed"))
             raise
-        else:
-            if self.last_error is not None:
-                self.last_error = None
-                log.info("writes work again")
-            for batch, count in zip(group, counts, strict=True):
-                if not batch.done.done():
-                    batch.done.set_result(count)
+        if self.last_error is not None:
+            self.last_error = None
+            log.info("writes work again")
+        for batch, count in zip(group, counts, strict=True):
+            if not batch.done.done():
+                batch.done.set_result(count)
+        return None
 
     async def _transact(self, group: list[_Batch]) -> list[int]:
         """`_apply` with nothing but StoreError for a failure, which is logged once down and once up."""
         try:
             return await self._apply(group)
         except StoreError as error:
-            # A group is tried again batch by batch: only then it is known whether anything failed.
-            if len(group) == 1:
+            # Otherwise a group is tried again batch by batch: only then it is known whether anything failed.
+            if len(group) == 1 or error.kind == UNREACHABLE:
                 self._note(error)
             raise
         except _BUGS as error:

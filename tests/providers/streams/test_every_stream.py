@@ -19,6 +19,7 @@ from crypto_dt_source.providers import streams
 from crypto_dt_source.providers.kit import Request
 from crypto_dt_source.providers.streaming import Alive, Answer, Event, Gap, Session, Stream, Topic
 from crypto_dt_source.sim.streaming import SimStream
+from each_case import each
 
 NAMES = sorted(m.name for m in pkgutil.iter_modules(streams.__path__) if not m.name.startswith("_"))
 BTC, ETH = Pair("BTC", "USDT"), Pair("ETH", "BTC")
@@ -226,8 +227,8 @@ def test_many_topics_are_asked_for_within_the_limits(name: str) -> None:
     assert confirmed(events) == set(topics)
 
 
-@pytest.mark.parametrize("garbage", GARBAGE)
 @pytest.mark.parametrize("name", NAMES)
+@each("garbage", GARBAGE)
 def test_garbage_is_payload_changed_or_nothing(name: str, garbage: str) -> None:
     desk = desk_of(name, *both(BTC))
     said = outcome(desk.session, GARBAGE[garbage])
@@ -244,9 +245,7 @@ def test_no_frame_raises_anything_else(name: str, frame: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage", ["letters", "arrays", "not UTF-8", "lone surrogate", "empty", "null", "empty array"]
-)
+@each("garbage", ["letters", "arrays", "not UTF-8", "lone surrogate", "empty", "null", "empty array"])
 def test_the_simulated_venue_survives_a_client(name: str, garbage: str) -> None:
     _, sim = sides(name)
     venue = sim.session(lambda pair: pair == BTC)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...clock import rfc3339
 from ...model.asset import Asset
-from ...services import coin_pages, market
+from ...services import coin_pages, market, sparklines
 from ...services import search as searching
 from ..deps import TEXT, PageNumber, PageSize, Rt, Symbol
 from ..errors import responses
@@ -25,11 +25,15 @@ async def coins(
     rt: Rt,
     page: PageNumber = 1,
     page_size: PageSize = 100,
+    sparkline: Annotated[
+        bool, Query(description="With the prices of the last seven days.", examples=[True])
+    ] = False,
 ) -> Response:
     """Coins with market data, the largest first. A page past the end is empty."""
+    lines = await sparklines.by_asset(rt) if sparkline else None
     rows, total, more = await coin_pages.coins_from(rt, (page - 1) * page_size, page_size)
     content = {
-        "data": [coin_view(c) for c in rows.value],
+        "data": [coin_view(c, lines) for c in rows.value],
         "page": about_page(page, page_size, total, more),
     }
     return data_response(request, content, meta_of(rt, rows), ttl_s=rt.freshness.coins)

@@ -62,7 +62,19 @@ _MANY = {
     "required": ["entries"],
     "properties": {"entries": {"type": "array", "items": _ENTRY}},
 }
-_CSV_EXAMPLE = 'id,category,status,name,base_url,reason,since\r\nharbour,exchange,gone,Harbour,https://harbour.example,"Closed.",2026\r\n'
+_CSV_ROW = {
+    "id": "harbour",
+    "category": "exchange",
+    "status": "gone",
+    "name": "Harbour",
+    "base_url": "https://harbour.example",
+    "reason": '"Closed."',
+    "since": "2026",
+}
+_CSV_EXAMPLE = "".join(
+    f"{','.join(cells)}\r\n"
+    for cells in (resources.COLUMNS, [_CSV_ROW.get(name, "") for name in resources.COLUMNS])
+)
 _CSV_ANSWER: dict[int | str, Any] = {
     200: {
         "content": {CSV: {"schema": {"type": "string"}, "example": _CSV_EXAMPLE}},

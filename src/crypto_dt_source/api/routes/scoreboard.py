@@ -25,10 +25,13 @@ async def all_scores(
         str | None,
         Query(max_length=40, pattern=TEXT, description="A category of the catalogue.", examples=["exchange"]),
     ] = None,
+    history: Annotated[
+        bool, Query(description="With the availability by parts of the window.", examples=[True])
+    ] = False,
 ) -> Response:
     """How each provider did: availability, latency, age of its quotes, their distance from the consensus, drifts of its
     answers' shape, exclusions. The most available first. Full hours only."""
-    rows = await scoreboard.board(rt, window, category)
+    rows = await scoreboard.board(rt, window, category, history=history)
     about = meta(
         rt,
         source=(),

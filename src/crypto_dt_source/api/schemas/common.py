@@ -50,6 +50,11 @@ class Meta(BaseModel):
         description="`hit`: it was here. `miss`: an upstream was asked for it now. `stale`: it was here, past its TTL."
     )
     mode: Literal["live", "demo"] = Field(description="`demo`: a simulated market, no real price in it.")
+    added: list[str] | None = Field(
+        default=None,
+        description="Those of `source` that were added to this service (by an admin, an import or discovery) and are not of "
+        "the package; not there where none is.",
+    )
     asked: list[AskedUpstream] | None = Field(
         default=None,
         description="What upstreams were asked for this answer just now, the first 8 asks; not there where none was.",

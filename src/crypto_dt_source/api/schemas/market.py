@@ -52,6 +52,11 @@ class Coin(BaseModel):
     circulating_supply: float | None
     total_supply: float | None
     max_supply: float | None
+    sparkline_7d: list[float] = Field(
+        default=[],
+        description="Closing prices in US dollars or a dollar stablecoin, one each four hours of the last seven days, the "
+        "newest last; from stored candles of one venue, empty where there are none. Only with `sparkline=true`.",
+    )
 
 
 class Coins(BaseModel):

@@ -195,11 +195,8 @@ class PoolChangeIn(msgspec.Struct):
 class FailoverIn(msgspec.Struct):
     """Who is to be set aside, and until when."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "provider": "kraken",
-        "until": "2030-01-01T00:00:00Z",
-        "reason": "maintenance",
-    }
+    # No `until`: a time that is within a year for whoever reads this does not exist.
+    example: ClassVar[dict[str, Any]] = {"provider": "kraken", "reason": "maintenance"}
 
     provider: (
         Annotated[

@@ -95,6 +95,7 @@ class EntryFields(BaseModel):
     library_id: str = ""
     quotes_in: list[str] = []
     chains: list[str] = []
+    refuses: list[str] = Field(default=[], description="Countries (ISO 3166) whose addresses it refuses.")
     limits: list[EntryLimit] = []
     auth: EntryAuth | None = None
     offers: dict[str, EntryOffer] = {}

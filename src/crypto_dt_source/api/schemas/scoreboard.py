@@ -11,6 +11,9 @@ from .common import ListMeta, Meta
 Window = Literal["24h", "7d", "90d"]
 
 
+History = list[float | None]
+
+
 class Figures(BaseModel):
     """How a provider did in a window. Null: there was nothing to measure."""
 
@@ -38,6 +41,10 @@ class ScoreRow(Figures):
     id: str
     name: str
     category: str
+    history: History | None = Field(
+        description="Where asked for: availability in percent by hour (`24h`), by six hours (`7d`) or by 24 (`90d`) from "
+        "`start` on; null without a call."
+    )
 
 
 class ScoreMeta(ListMeta):
@@ -57,6 +64,10 @@ class ProviderScores(BaseModel):
     category: str
     windows: dict[Window, Figures | None] = Field(
         description="Null: no hour of the window has anything of it."
+    )
+    history: dict[Window, History] = Field(
+        description="Availability in percent by hour (`24h`), by six hours (`7d`) or by 24 (`90d`), the oldest first; null "
+        "without a call."
     )
 
 

@@ -16,6 +16,9 @@ class StatusLine(BaseModel):
     status: ComponentStatus
     version: str
     mode: Literal["live", "demo"]
+    preset: Literal["hf_space"] | None = Field(
+        description="hf_space: HF_SPACE chose the settings that were not given."
+    )
     started_at: str
     uptime_seconds: int
     components: dict[str, ComponentStatus] = Field(description="GET /api/health says why.")

@@ -43,7 +43,7 @@ class Installation:
     """`database` is the SQLite file, None with PostgreSQL, and `database_identity` what it was when it was opened. `secret_files` are those in use: of secrets that were not given
     as settings. `backups_every_s` is how far apart backups should be at most,
     None where none are made. `elsewhere` names providers whose address the operator replaced. `may_fix`: the hourly
-    diagnosis does what is safe without being asked."""
+    diagnosis does what is safe without being asked. `preset` names the preset of settings that is on, empty without one."""
 
     data_dir: Path | None = None
     database: Path | None = None
@@ -54,6 +54,7 @@ class Installation:
     unknown: tuple[Unknown, ...] = ()
     elsewhere: tuple[str, ...] = ()
     may_fix: bool = False
+    preset: str = ""
 
 
 def unknown_settings(

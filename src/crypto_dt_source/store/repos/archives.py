@@ -21,6 +21,7 @@ _PUT = upsert(tables.archives)
 _TAKEN = "SELECT from_ms FROM archives WHERE dataset = ? AND from_ms >= ? AND from_ms < ?"
 _PAGE = """SELECT at_ms, from_ms, to_ms, rows, size_bytes, dataset, url FROM archives
     ORDER BY from_ms DESC, dataset LIMIT ?"""
+_WENT_TO = "SELECT 1 FROM archives WHERE substr(url, 1, length(?)) = ? LIMIT 1"
 _SHORT = ", ".join(f"'{name}'" for name, span in INTERVAL_MS.items() if span < DAY_MS)
 
 
@@ -246,6 +247,12 @@ async def put(store: Store, row: ArchiveRow) -> ArchiveRow:
     values = (row.at_ms, row.from_ms, row.to_ms, row.rows, row.size_bytes, row.dataset, storable(row.url))
     await store.write([Write(_PUT, [values])])
     return row
+
+
+async def went_to(store: Store, target: str) -> bool:
+    """Whether a file is remembered that was written there. Raises StoreError."""
+    within = storable(f"{target}/")
+    return bool(await store.fetch(_WENT_TO, (within, within)))
 
 
 async def page(store: Store, limit: int) -> list[ArchiveRow]:

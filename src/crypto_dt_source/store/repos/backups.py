@@ -11,6 +11,7 @@ from ..sql import Write, columns, insert, storable
 _COLUMNS = ", ".join(columns(tables.backups, without=("number",)))
 _PUT = insert(tables.backups, without=("number",))
 _PAGE = f"SELECT {_COLUMNS} FROM backups ORDER BY started_ms DESC, number DESC LIMIT ?"  # noqa: S608 the table's own columns
+_WENT_TO = "SELECT 1 FROM backups WHERE target = ? AND outcome = 'ok' LIMIT 1"
 _FORGET = "DELETE FROM backups WHERE started_ms < ?"
 
 
@@ -36,6 +37,11 @@ async def put(store: Store, row: BackupRow) -> None:
 async def page(store: Store, limit: int) -> list[BackupRow]:
     """The newest first."""
     return [BackupRow._make(row) for row in await store.fetch(_PAGE, (limit,))]
+
+
+async def went_to(store: Store, target: str) -> bool:
+    """Whether a backup is remembered that was made there. Raises StoreError."""
+    return bool(await store.fetch(_WENT_TO, (storable(target),)))
 
 
 async def forget(store: Store, before_ms: int) -> int:

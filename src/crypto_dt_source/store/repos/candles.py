@@ -23,6 +23,9 @@ _NEWEST = f"SELECT {_COLUMNS} {_RANGE} ORDER BY open_ms DESC LIMIT ?"
 _COVERAGE = f"SELECT MIN(open_ms), MAX(open_ms), COUNT(*) {_RANGE}"
 _PAIRS = f"SELECT open_ms, LEAD(open_ms) OVER (ORDER BY open_ms) AS following {_RANGE}"
 _HOLES = f"SELECT open_ms, following FROM ({_PAIRS}) AS pairs WHERE following - open_ms > ? ORDER BY open_ms"  # noqa: S608 parts above
+# A candle of the hour that ends a step closes where the step does.
+_CLOSES = """SELECT close FROM ohlcv
+    WHERE series = ? AND open_ms >= ? AND open_ms % ? = ? ORDER BY open_ms"""
 _PUT_GAP = upsert(tables.ohlcv_gaps)
 _GAPS = """SELECT start_ms, end_ms, reason FROM ohlcv_gaps
     WHERE series = ? AND start_ms < ? AND end_ms > ? ORDER BY start_ms"""
@@ -81,6 +84,19 @@ async def read(
         repaired = {open_ms: ids[source] for open_ms, source in repaired.items()}
     candles = [Candle(t, o, h, lo, c, v, q, n, closed == 1) for t, o, h, lo, c, v, q, n, closed, _ in rows]
     return CandleRange(candles, repaired)
+
+
+async def closes(store: Store, interval: str, start_ms: int, step_ms: int) -> dict[SeriesKey, list[float]]:
+    """The close of the last candle of each step since `start_ms`, ascending, of every series in `interval` that has any."""
+    last = step_ms - INTERVAL_MS[interval]
+    found: dict[SeriesKey, list[float]] = {}
+    for key, number in store.numbers.all_series().items():
+        if key.interval != interval:
+            continue
+        rows = await store.fetch(_CLOSES, (number, start_ms, step_ms, last))
+        if rows:
+            found[key] = [row[0] for row in rows]
+    return found
 
 
 async def coverage(store: Store, series: SeriesKey) -> Coverage | None:

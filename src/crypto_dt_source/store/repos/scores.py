@@ -41,6 +41,13 @@ _SCORES = f"""SELECT p.id, COUNT(*), SUM(h.calls), SUM(h.failures), SUM(h.drifts
     WHERE h.hour_ms >= ? GROUP BY p.id ORDER BY p.id"""  # noqa: S608 names above
 
 
+_STEPS = """SELECT p.id, (h.hour_ms - ?) / ?, SUM(h.calls), SUM(h.failures)
+    FROM provider_hours h JOIN providers p ON p.number = h.provider
+    WHERE h.hour_ms >= ? AND h.calls > 0{one} GROUP BY 1, 2"""
+_STEPS_OF_ALL = _STEPS.format(one="")
+_STEPS_OF_ONE = _STEPS.format(one=" AND p.id = ?")
+
+
 class HourRow(NamedTuple):
     """One provider's hour from `hour_ms`. Latencies and ages are ms; `deviation_pct` is the median distance of its quotes
     from the consensus, without a sign; None where there was nothing to measure."""
@@ -73,6 +80,15 @@ class Score(NamedTuple):
     p95_ms: float | None
     age_ms: float | None
     deviation_pct: float | None
+
+
+class Step(NamedTuple):
+    """Calls to one provider in the `place`-th part of a span, counted from 0, of which so many failed by its fault."""
+
+    provider: str
+    place: int
+    calls: int
+    failures: int
 
 
 class Called(NamedTuple):
@@ -109,6 +125,16 @@ async def newest(store: Store) -> int | None:
 async def scores(store: Store, since_ms: int) -> list[Score]:
     """Every provider with an hour at or after `since_ms`, by id."""
     return [Score(row[0], *map(int, row[1:7]), *row[7:]) for row in await store.fetch(_SCORES, (since_ms,))]
+
+
+async def steps(store: Store, since_ms: int, step_ms: int, provider: str | None = None) -> list[Step]:
+    """The time since `since_ms` in parts of `step_ms`: the calls of each part that has some, of one provider or of all."""
+    bounds = (since_ms, step_ms, since_ms)
+    if provider is None:
+        found = await store.fetch(_STEPS_OF_ALL, bounds)
+    else:
+        found = await store.fetch(_STEPS_OF_ONE, (*bounds, provider))
+    return [Step(row[0], *map(int, row[1:])) for row in found]
 
 
 async def drop(store: Store, before_ms: int) -> int:
