@@ -1,5 +1,5 @@
 # The service in an image: a virtual environment is built in the first stage, the second holds nothing else. docs/deploy.md
-# says how to run it; tools/prove_image.py carries these steps out without an engine.
+# says how to run it; `python -m bench.image` carries these steps out without an engine.
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS builder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import harness
 from crypto_dt_source import wiring
 from crypto_dt_source.clock import SystemClock
-from crypto_dt_source.services import access, collect, pools
+from crypto_dt_source.services import access, backup, collect, pools
 from crypto_dt_source.settings import SettingsError
 from crypto_dt_source.store import StoreError
 from crypto_dt_source.wiring_keeping import open_kept
@@ -47,6 +48,15 @@ async def test_only_a_process_that_serves_ships(tmp_path: Path) -> None:
             assert (keeping.shipper is not None) == ships
         assert (tmp_path / "target").exists() == ships
     assert str(tmp_path) in keeping.backups.shown
+
+
+async def test_backups_that_went_with_the_disk_are_begun_anew(tmp_path: Path) -> None:
+    given = harness.settings(tmp_path, ship_url=str(tmp_path / "target"), api_key_salt=SALT)
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            store, keeping = await open_kept(given, SystemClock(), stack, ships=True)
+            assert await backup.job(cast(Any, SimpleNamespace(keeping=keeping, clock=store.clock, store=store)))
+        shutil.rmtree(given.data_dir)
 
 
 async def test_what_the_store_refuses_at_the_end_keeps_nothing_else_from_it(

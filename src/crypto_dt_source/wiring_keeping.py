@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from . import __version__
@@ -11,9 +11,10 @@ from .services.keeping import Keeping
 from .settings import Settings, SettingsError
 from .store import Store, open_store, parse_url
 from .store.engine import SCHEMA
+from .store.marker import mark
 from .store.shipping import Shipper
 from .store.takeup import TakenUp, take_up
-from .store.targets import Target
+from .store.targets import Target, TargetError
 
 
 def backups_of(settings: Settings) -> Target:
@@ -43,6 +44,11 @@ async def open_kept(
     if settings.ship_url and ships:
         target = Target(settings.ship_url)
         taken = await _taken(settings, target, clock)
+        if taken.base is not None and not settings.backup_url:
+            # The backups beside the database went with the disk it was on: that they are not here says nothing. A folder
+            # that cannot be written is told of by the backup itself.
+            with suppress(TargetError):
+                await mark(backups_of(settings))
     store = await open_store(
         settings.sql_url(), pool_size=settings.database_pool_size, clock=clock, beside=beside
     )

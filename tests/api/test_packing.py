@@ -28,6 +28,34 @@ async def test_a_long_answer_is_the_same_either_way(api: Service) -> None:
         assert "Accept-Encoding" in answer.headers["vary"]
 
 
+async def test_an_answer_that_somebody_has_already_says_that_it_may_be_compressed(api: Service) -> None:
+    path = "/api/coins?page_size=48"
+    await api.get(path)
+    # Made for who had it: the next caller is given the same one, compressed.
+    known = await api.get(path, Accept_Encoding="gzip", If_None_Match="*")
+    assert known.status_code == 304
+    assert "Accept-Encoding" in known.headers["vary"]
+    assert "content-encoding" not in known.headers
+    again = await api.get(path, Accept_Encoding="gzip")
+    assert (again.status_code, again.headers["content-encoding"]) == (200, "gzip")
+
+
+@pytest.mark.parametrize(
+    ("value", "takes"),
+    [
+        (b"br, GZIP;q=0.1", True),
+        (b"gzip; q=0.0, *", False),
+        (b"*, gzip;q=0", False),
+        (b"*;q=0, gzip", True),
+        (b"*", True),
+        (b"identity", False),
+    ],
+    ids=["named", "refused", "refused-behind-all", "named-behind-none", "all", "another"],
+)
+async def test_what_is_said_of_gzip_itself_counts(value: bytes, takes: bool) -> None:
+    assert packing.takes_gzip([(b"accept-encoding", value)]) is takes
+
+
 async def test_a_short_answer_goes_as_it_is(api: Service) -> None:
     answer = await api.get("/api/prices/BTC", Accept_Encoding="gzip")
     assert len(answer.content) < packing.FROM_BYTES

@@ -42,9 +42,10 @@ def demo_at(folder: Path, port: int = 0) -> Iterator[Demo]:
         yield Demo(service, said["serving"], said["simulator"], settings["CDTS_ADMIN_KEY"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, of the system or as playwright installs it."""
+    """Chromium, of the system or as playwright installs it. No longer than a module: while it is open its event loop runs in
+    this thread, and no other can."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     with sync_playwright() as playwright:
         try:

@@ -74,6 +74,26 @@ async def test_the_end_of_a_run_waits_only_so_long_to_be_stored(
         await found.store.close()
 
 
+async def test_the_end_of_a_run_is_stored_once_the_database_has_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the run would be under way until its deadline, and the next one not begin."""
+    found = await rig(tmp_path)
+    try:
+        monkeypatch.setattr(schedule, "RECORD_S", 0.01)
+        run = JobRun("news", TIMETABLE, 1, 1)
+        assert await found.schedule.began(found.timed, run, taken=True)
+        before = JobRun("quotes:a", PERSON, 1, 1, 2, OK)
+        async with found.store.between():
+            # The writer holds this one, and the other waits behind it.
+            await found.schedule.ended(found.internal, before)
+            await found.schedule.ended(found.timed, run._replace(ended_ms=2, outcome=OK))
+        assert await found.ran(found.timed, OK)
+        assert await found.kept(found.timed) == [OK, OK]
+    finally:
+        await found.store.close()
+
+
 async def test_internal_work_does_not_flood_the_table(tmp_path: Path) -> None:
     found = await rig(tmp_path)
     try:

@@ -232,7 +232,10 @@ async def test_a_backup_unpacks_to_what_was_written_down_and_no_more(
     assert f"the {size}" in await problem(gzip.compress(gzip.decompress(packed) + bytes(5_000_000)))
     assert f"the {size}" in await problem(gzip.compress(gzip.decompress(packed)[:-1]))
     assert f"instead of {len(packed) + 1}" in await problem(packed, size_bytes=len(packed) + 1)
-    assert "needs" in await problem(packed, plain_bytes=10**15)
+    # Of PostgreSQL nothing is unpacked to the disk.
+    told_of = "needs" if url.startswith("sqlite") else "written down"
+    assert told_of in await problem(packed, plain_bytes=10**15)
+    assert "-5" in await problem(packed, plain_bytes=-5)
     told["tables"]['x"; DROP TABLE prices; --'] = told["tables"]["prices"]
     assert "no table" in await problem(packed)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from crypto_dt_source.store import StoreOpenError, shipping, snapshots
+from crypto_dt_source.clock import Clock
+from crypto_dt_source.store import StoreError, StoreOpenError, chain, shipping, snapshots
 from crypto_dt_source.store.errors import NotShipped
 from crypto_dt_source.store.repos import pools
 from crypto_dt_source.store.targets import Target
@@ -59,3 +61,27 @@ async def test_a_start_that_can_use_nothing_does_not_begin_with_nothing(
     assert not hosts.database("b").exists()
     copy.write_bytes(data)
     assert (await hosts.refilled("b"))["pools"].rows == 1
+
+
+async def test_a_segment_on_top_of_what_is_gone_makes_nothing_safe(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy beside it finds that the target was emptied, and puts the claim back, while the segment is on its way."""
+    store, shipper = await hosts.start("a")
+    await pools.put(store, pool("one"))
+    put, gone = chain.put_seen, False
+
+    async def emptied(target: Target, clock: Clock, name: str, data: bytes) -> None:
+        nonlocal gone
+        if "/segment-" in name and not gone:
+            gone = True
+            for folder in filter(Path.is_dir, hosts.folder.iterdir()):
+                shutil.rmtree(folder)
+            with pytest.raises(StoreError, match="a whole copy follows"):
+                await shipper._outrun()
+        await put(target, clock, name, data)
+
+    monkeypatch.setattr(chain, "put_seen", emptied)
+    await pools.put(store, pool("two"))
+    assert gone
+    assert (await hosts.refilled("b"))["pools"].rows == 2

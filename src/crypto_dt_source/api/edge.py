@@ -258,12 +258,13 @@ class _Answer:
         if self._start is not None:
             if not message.get("more_body", False):
                 self.body = bytes(message.get("body", b""))
+            packable = self._vary()
             if self.status == 200 and self.etag and etag_matches(self._asked, self.etag):
                 self.sent_status = 304
                 self._start.update(status=304, headers=without_length(self.headers))
                 self._silent = True
-            elif self.body is not None:
-                message = await self._packed(message, self.body)
+            elif packable and takes_gzip(self._asked):
+                message = await self._packed(message)
             await self._incoming.drain()
             self._started = True
             await self._send(self._start)
@@ -272,18 +273,21 @@ class _Answer:
             message = {**message, "body": b""}
         await self._send(message)
 
-    async def _packed(self, message: Message, body: bytes) -> Message:
-        """The message compressed, its headers with it, where that is worthwhile and wanted. What is kept for the next
-        caller stays as it is."""
+    def _vary(self) -> bool:
+        """Whether the answer may go compressed. It says so however it goes, as 304 too: what is kept of it for the next
+        caller is the same for all."""
         assert self._start is not None  # noqa: S101 - the start of an answer comes before its body
-        if not worthwhile(self.headers, body):
-            return message
+        if self.body is None or not worthwhile(self.headers, self.body):
+            return False
         self.own_headers = [*self.own_headers, VARY]
         self.headers = [*self.headers, VARY]
         self._start["headers"] = self.headers
-        if not takes_gzip(self._asked):
-            return message
-        smaller = await packed(body)
+        return True
+
+    async def _packed(self, message: Message) -> Message:
+        """The message compressed, its headers with it. What is kept for the next caller stays as it is."""
+        assert self._start is not None and self.body is not None  # noqa: S101 - asked by `_vary`
+        smaller = await packed(self.body)
         self._start["headers"] = packed_headers(self.headers, len(smaller))
         return {**message, "body": smaller}
 

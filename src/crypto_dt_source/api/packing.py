@@ -22,14 +22,18 @@ _TEXTS = (b"application/json", b"text/")
 
 
 def takes_gzip(headers: Iterable[Header]) -> bool:
-    """Whether Accept-Encoding names gzip, or everything, and does not refuse it."""
+    """Whether Accept-Encoding names gzip, or everything without a word on gzip, and does not refuse it."""
+    takes = False
     for name, value in headers:
         if name == b"accept-encoding":
             for part in value.lower().split(b","):
                 coding, _, quality = part.partition(b";")
-                if coding.strip() in (b"gzip", b"*"):
-                    return quality.replace(b" ", b"").rstrip(b"0.") != b"q="
-    return False
+                allowed = quality.replace(b" ", b"").rstrip(b"0.") != b"q="
+                if coding.strip() == b"gzip":
+                    return allowed
+                if coding.strip() == b"*":
+                    takes = allowed
+    return takes
 
 
 def worthwhile(headers: Iterable[Header], body: bytes) -> bool:

@@ -81,6 +81,8 @@ class Schedule:
         self._store = store
         self._bus = bus
         self._unstored = False
+        self._storing: set[asyncio.Task[None]] = set()
+        """Ends on their way; the store carries them out or refuses them, at its own end at the latest."""
         self.prepared = not any(plan.crontab for plan in self.plans.values())
 
     def may_run(self, *, fenced: bool = True) -> bool:
@@ -155,18 +157,26 @@ class Schedule:
             self._bus.publish(Event("jobs", None, run_row(run), self.clock.now_ms()))
         if self._store is None:
             return
-        try:
-            # Who lets the timetable go waits for this, and another may have it by now.
-            async with asyncio.timeout(RECORD_S):
-                if self._stored(plan, run):
-                    await repo.end(self._store, run)
-                else:
-                    await repo.put(self._store, run)
-            self._unstored = False
-        except StoreError as error:
-            self._refused(error)
-        except TimeoutError:
+        storing = asyncio.create_task(
+            (repo.end if self._stored(plan, run) else repo.put)(self._store, run), name="storing how a run ended"
+        )
+        self._storing.add(storing)
+        storing.add_done_callback(self._is_stored)
+        # Who lets the timetable go waits for this, and another may have it by now. The store goes on with what waits: a run
+        # whose end is not there counts as under way, and keeps the next one from beginning.
+        await asyncio.wait({storing}, timeout=RECORD_S)
+        if not storing.done():
             self._refused(StoreError(f"the database took longer than {RECORD_S:g} s"))
+
+    def _is_stored(self, storing: asyncio.Task[None]) -> None:
+        self._storing.discard(storing)
+        error = None if storing.cancelled() else storing.exception()
+        if isinstance(error, StoreError):
+            self._refused(error)
+        elif error is not None:
+            log.error("the end of a run could not be stored", exc_info=error)
+        elif not storing.cancelled():
+            self._unstored = False
 
     async def take(self, plan: Plan, due_ms: int) -> None:
         """Note that everything up to that time is taken up, so that a start after it knows what was missed."""

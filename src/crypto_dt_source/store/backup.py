@@ -253,7 +253,8 @@ def _same_kind(url: str, manifest: BackupManifest) -> URL:
 async def _fetch(target: Target, name: str, manifest: BackupManifest, folder: Path) -> list[str]:
     """Bring the files of a backup here; gives what is wrong with them."""
     problems = []
-    needed = manifest.size_bytes + max((file.plain_bytes or 0 for file in manifest.files), default=0)
+    # Tables of PostgreSQL are unpacked on their way to the server.
+    needed = manifest.size_bytes + (_plain_bytes(manifest) or 0)
     if needed > (free := await asyncio.to_thread(snapshots.room, folder)):
         raise StoreError(
             f"{name} needs {needed} bytes to look at and {free} are free", kind=snapshots.NO_ROOM

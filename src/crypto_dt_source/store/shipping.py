@@ -315,7 +315,8 @@ class Shipper:
         epoch = self._epoch or ""
         name = chain.name_of(epoch, "segment", segment.seq)
         await chain.put_seen(self._target, self._clock, name, segment.data)
-        if await self._outrun():
+        # A copy beside it may have found meanwhile that what it follows is gone.
+        if await self._outrun() or self._unconfirmed is not segment:
             return
         self._unconfirmed = None
         self._seq, self._last = segment.seq, chain.digest(segment.data)

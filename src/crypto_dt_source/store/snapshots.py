@@ -161,6 +161,8 @@ def unpack(path: Path, to: Path, size: int | None = None) -> None:
     the disk is too small; `to` is then not there."""
     try:
         free = room(to.parent)
+        if size is not None and size < 0:
+            raise StoreError(f"{path.name} cannot unpack to {size} bytes")
         if size is not None and size > free:
             raise StoreError(f"{path.name} needs {size} bytes and {free} are free", kind=NO_ROOM)
         with gzip.open(path, "rb") as source, to.open("wb") as made:

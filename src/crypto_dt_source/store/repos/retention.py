@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...model.candle import DAY_MS, HOUR_MS, INTERVAL_MS
 from ..engine import Store
 from ..sql import Write
+from . import identity
 
 _PIECE = 100
 _LOG_SPAN_MS = 6 * HOUR_MS
@@ -118,6 +119,8 @@ async def _lists(store: Store, cut: int) -> dict[str, int]:
         ("defi_protocols", "timestamp"),
         ("kept", "timestamp"),
     ):
-        delete = f"DELETE FROM {table} WHERE {column} < ?"  # noqa: S608 the names are this file's own
+        # The database's own id is given once: backups go by it for as long as there are any.
+        but = f" AND key <> '{identity.KEY}'" if table == "kept" else ""
+        delete = f"DELETE FROM {table} WHERE {column} < ?{but}"  # noqa: S608 the names are this file's own
         deleted[table] = await store.write([Write(delete, [(cut,)], counted=True)])
     return deleted
