@@ -42,6 +42,7 @@ PARSED = {
 """Commands of cdts that are read by its parser and not run, and why."""
 READ_S = 10.0
 """How long a program may take to print."""
+FILLED_S = 60.0
 LINES = 2
 """Lines after which a program that would run for ever has shown that it works."""
 
@@ -76,6 +77,7 @@ def running_demo(folder: Path) -> Iterator[Demo]:
         body = json.dumps({"name": "examples", "tier": "pro"}).encode()
         made = send(demo, Asked("POST", f"{SERVED_AT}/api/auth/keys", head, body, False))
         demo.variables["KEY"] = json.loads(made[2])["data"]["key"]
+        filled(demo)
         for name, entry in (
             ("json", "POST /api/resources/import/json"),
             ("csv", "POST /api/resources/import/csv"),
@@ -86,6 +88,20 @@ def running_demo(folder: Path) -> Iterator[Demo]:
                 given if name == "csv" else json.dumps(given), encoding="utf-8"
             )
         yield demo
+
+
+def filled(demo: Demo) -> None:
+    """Wait until what is collected after a start is there: whoever reads the pages is slower than a test."""
+    until = time.monotonic() + FILLED_S
+    left = ["/api/news", "/api/sentiment", "/api/defi", "/api/market", "/api/trending", "/api/coins"]
+    while left and time.monotonic() < until:
+        left = [
+            path
+            for path in left
+            if send(demo, Asked("GET", SERVED_AT + path, {"X-API-Key": OPERATOR}, None, False))[0] != 200
+        ]
+        time.sleep(0.2 if left else 0)
+    assert left == []
 
 
 def send(demo: Demo, asked: Asked) -> tuple[int, str, bytes]:
