@@ -42,7 +42,7 @@ PARSED = {
 """Commands of cdts that are read by its parser and not run, and why."""
 READ_S = 10.0
 """How long a program may take to print."""
-FILLED_S = 60.0
+FILLED_FRAMES = 100
 LINES = 2
 """Lines after which a program that would run for ever has shown that it works."""
 
@@ -91,17 +91,22 @@ def running_demo(folder: Path) -> Iterator[Demo]:
 
 
 def filled(demo: Demo) -> None:
-    """Wait until what is collected after a start is there: whoever reads the pages is slower than a test."""
-    until = time.monotonic() + FILLED_S
+    """Wait until what is collected after a start is there: whoever reads the pages is slower than a test. Looked for anew
+    with each frame of the demo's own stream."""
     left = ["/api/news", "/api/sentiment", "/api/defi", "/api/market", "/api/trending", "/api/coins"]
-    while left and time.monotonic() < until:
-        left = [
-            path
-            for path in left
-            if send(demo, Asked("GET", SERVED_AT + path, {"X-API-Key": OPERATOR}, None, False))[0] != 200
-        ]
-        time.sleep(0.2 if left else 0)
-    assert left == []
+    head = {"X-API-Key": OPERATOR}
+    address = demo.at(SERVED_AT).replace("http://", "ws://")
+    with connect(f"{address}/ws?channels=market") as live:
+        for _ in range(FILLED_FRAMES):
+            left = [
+                path
+                for path in left
+                if send(demo, Asked("GET", SERVED_AT + path, head, None, False))[0] != 200
+            ]
+            if not left:
+                return
+            live.recv(timeout=READ_S)
+    raise AssertionError(f"not collected: {left}")
 
 
 def send(demo: Demo, asked: Asked) -> tuple[int, str, bytes]:
