@@ -55,7 +55,9 @@ async def test_backups_that_went_with_the_disk_are_begun_anew(tmp_path: Path) ->
     for _ in range(2):
         async with AsyncExitStack() as stack:
             store, keeping = await open_kept(given, SystemClock(), stack, ships=True)
-            assert await backup.job(cast(Any, SimpleNamespace(keeping=keeping, clock=store.clock, store=store)))
+            assert await backup.job(
+                cast(Any, SimpleNamespace(keeping=keeping, clock=store.clock, store=store))
+            )
         shutil.rmtree(given.data_dir)
 
 

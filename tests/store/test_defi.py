@@ -5,7 +5,7 @@ from __future__ import annotations
 from crypto_dt_source.model.defi import DefiProtocol, TvlPoint
 from crypto_dt_source.model.sentiment import FearGreed
 from crypto_dt_source.store import Kept, Store, TvlSeries
-from crypto_dt_source.store.repos import defi, fear_greed, kept, retention
+from crypto_dt_source.store.repos import defi, fear_greed, identity, kept, retention
 
 from .conftest import DAY, T0
 
@@ -112,8 +112,11 @@ async def test_lists_go_and_histories_stay(store: Store) -> None:
     old = T0 - 4_000 * DAY
     await defi.write_tvl(store, "defillama", "all", [TvlPoint(old, 1.0)])
     await fear_greed.write(store, [FearGreed("a", "s", 5, "Fear", old, old)])
+    # The database's own id goes with none of them, however long ago it was given.
+    await kept.put(store, Kept(identity.KEY, old, (), '"5d0c7e11"'))
     assert await retention.sweep(store, retention.Retention(), T0) == {"defi_protocols": 1, "kept": 1}
-    assert [row.key for row in await kept.all_kept(store)] == ["list89"]
+    assert [row.key for row in await kept.all_kept(store)] == [identity.KEY, "list89"]
+    assert await identity.of(store) == "5d0c7e11"
     assert await store.fetch("SELECT slug FROM defi_protocols") == [("p89",)]
     assert await defi.tvl_span(store, "all") == (old, old, 1)
     assert len(await fear_greed.days(store, 0)) == 1

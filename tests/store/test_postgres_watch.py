@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,29 @@ async def test_a_connection_cut_before_its_first_use_is_closed(
     with pytest.raises(TimeoutError):
         await Watch(parse_url(proxy.url)).enter(driver)
     assert driver.is_closed()
+
+
+async def test_a_connection_whose_state_nobody_knows_is_thrown_away(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's word for what is left of one that was ended in the midst of something."""
+    for name in ("fetch", "execute"):
+        asks, strange = getattr(asyncpg.Connection, name), []
+
+        async def once(driver: Any, *given: Any, asks: Any = asks, strange: list[Any] = strange) -> Any:
+            if not strange and "7" in given[0]:
+                strange.append(driver)
+                raise asyncpg.InternalClientError("cannot switch to state 12")
+            return await asks(driver, *given)
+
+        monkeypatch.setattr(asyncpg.Connection, name, once)
+        if name == "fetch":
+            assert await database.fetch("SELECT 7", ()) == [(7,)]
+        else:
+            for work in (database.tend("SELECT 7"), database.apply([Write("SELECT 7", [()])])):
+                with pytest.raises(StoreError, match="state 12") if not strange else nullcontext():
+                    await work
+        assert strange[0].is_closed()
 
 
 async def test_a_long_statement_that_lives_is_not_cut(database: PostgresDatabase) -> None:

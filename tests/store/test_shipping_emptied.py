@@ -59,6 +59,10 @@ async def test_a_start_that_can_use_nothing_does_not_begin_with_nothing(
     with pytest.raises(StoreOpenError, match="nothing of what was shipped can be used"):
         await hosts.start("b")
     assert not hosts.database("b").exists()
+    # Nor where what its manifest names is not there, or is cut short.
+    copy.unlink()
+    with pytest.raises(StoreOpenError, match="what they name is not there"):
+        await hosts.start("b")
     copy.write_bytes(data)
     assert (await hosts.refilled("b"))["pools"].rows == 1
 

@@ -286,7 +286,8 @@ class _Answer:
 
     async def _packed(self, message: Message) -> Message:
         """The message compressed, its headers with it. What is kept for the next caller stays as it is."""
-        assert self._start is not None and self.body is not None  # noqa: S101 - asked by `_vary`
+        assert self._start is not None  # noqa: S101 - asked by `_vary`
+        assert self.body is not None  # noqa: S101 - as above
         smaller = await packed(self.body)
         self._start["headers"] = packed_headers(self.headers, len(smaller))
         return {**message, "body": smaller}

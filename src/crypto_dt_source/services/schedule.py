@@ -158,7 +158,8 @@ class Schedule:
         if self._store is None:
             return
         storing = asyncio.create_task(
-            (repo.end if self._stored(plan, run) else repo.put)(self._store, run), name="storing how a run ended"
+            (repo.end if self._stored(plan, run) else repo.put)(self._store, run),
+            name="storing how a run ended",
         )
         self._storing.add(storing)
         storing.add_done_callback(self._is_stored)

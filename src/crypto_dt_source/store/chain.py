@@ -249,6 +249,14 @@ async def _manifest(target: Target, name: str) -> Manifest | None:
     return found if found.format == FORMAT else None
 
 
+async def has_manifests(target: Target, below: str) -> bool:
+    """Whether epochs under `below` have a manifest, be it one that counts or not. Raises TargetError."""
+    for epoch in filter(is_epoch, await target.folders()):
+        if epoch < below and any(name.startswith("manifest-") for name in await target.sizes(epoch)):
+            return True
+    return False
+
+
 async def newest_epoch(target: Target, below: str) -> str | None:
     """The highest epoch under `below` with a manifest that counts. Raises TargetError."""
     async for found in manifests(target, below):

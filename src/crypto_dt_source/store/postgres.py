@@ -16,10 +16,13 @@ from .errors import UNREACHABLE, StoreError
 from .postgres_watch import PING_S, Pace, Watch
 from .sql import Params, Write, dollars
 
-# The driver raises the last three for a value it cannot bind.
+# The driver raises the last three for a value it cannot bind, and InternalClientError where its state and the server's
+# differ: a connection that broke off, or was ended, in the midst of something. RuntimeError is an event loop's word for one.
 _DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    RuntimeError,
     OSError,
     OverflowError,
     TypeError,
@@ -32,6 +35,13 @@ CONNECT_S = 10.0
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     return cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
+
+
+def _over(driver: asyncpg.Connection[Any], error: BaseException) -> bool:
+    """Whether a connection can be used no more after this."""
+    if isinstance(error, asyncpg.InternalClientError):
+        driver.terminate()
+    return driver.is_closed()
 
 
 class PostgresDatabase:
@@ -81,10 +91,11 @@ class PostgresDatabase:
                         await self._watch.enter(driver)
                         async with self._watch.over(driver):
                             return list(map(tuple, await driver.fetch(text, *params)))
-                    except _DRIVER_ERRORS:
-                        if driver.is_closed():
+                    except _DRIVER_ERRORS as error:
+                        over = _over(driver, error)
+                        if over:
                             await connection.invalidate()
-                        if not driver.is_closed() or attempt == 2:
+                        if not over or attempt == 2:
                             raise
             except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
                 raise StoreError(f"the database could not be read: {error}") from error
@@ -102,8 +113,8 @@ class PostgresDatabase:
                 try:
                     async with self._watch.over(driver), driver.transaction():
                         return [await self._run(driver, write) for write in writes]
-                except _DRIVER_ERRORS:
-                    if driver.is_closed():
+                except _DRIVER_ERRORS as error:
+                    if _over(driver, error):
                         await connection.invalidate()
                     raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
@@ -144,8 +155,8 @@ class PostgresDatabase:
                 try:
                     async with self._watch.over(driver):
                         await driver.execute(statement)
-                except _DRIVER_ERRORS:
-                    if driver.is_closed():
+                except _DRIVER_ERRORS as error:
+                    if _over(driver, error):
                         await connection.invalidate()
                     raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COMPRESSION = 5
 _PIECE = 1 << 20
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 @asynccontextmanager

@@ -55,8 +55,12 @@ async def refill(target: Target, to: Path, below: str) -> Refilled | None:
     reason = None
     for _ in range(LOOKS):
         made, reason = await _newest(target, to, below)
-        if made is not None or reason is None:
+        if made is not None:
             return made
+        if reason is None:
+            if not await chain.has_manifests(target, below):
+                return None
+            reason = "its manifests cannot be read, or what they name is not there"
     raise StoreError(
         f"nothing of what was shipped can be used: {reason}; move it away, or give another SHIP_URL, to begin anew"
     )
