@@ -22,6 +22,15 @@ def backups_of(settings: Settings) -> Target:
     return Target(settings.backup_url or str(settings.data_dir / "backups"))
 
 
+async def begin_backups(settings: Settings) -> None:
+    """For a database that was made anew on an empty disk: the backups beside the one before went with its disk, so that
+    they are not here says nothing."""
+    if not settings.backup_url:
+        # A folder that cannot be written is told of by the backup itself.
+        with suppress(TargetError):
+            await mark(backups_of(settings))
+
+
 def keeping_of(settings: Settings, shipper: Shipper | None) -> Keeping:
     """Where the database is copied to."""
     return Keeping(
@@ -44,11 +53,8 @@ async def open_kept(
     if settings.ship_url and ships:
         target = Target(settings.ship_url)
         taken = await _taken(settings, target, clock)
-        if taken.base is not None and not settings.backup_url:
-            # The backups beside the database went with the disk it was on: that they are not here says nothing. A folder
-            # that cannot be written is told of by the backup itself.
-            with suppress(TargetError):
-                await mark(backups_of(settings))
+        if taken.base is not None:
+            await begin_backups(settings)
     store = await open_store(
         settings.sql_url(), pool_size=settings.database_pool_size, clock=clock, beside=beside
     )

@@ -42,7 +42,14 @@ def test_a_backup_is_made_verified_and_restored(
     # By the name of the backup, then by the place it is in.
     assert main(["db", "restore", str(tmp_path / "kept" / name), "--data-dir", "elsewhere"]) == 0
     assert (tmp_path / "elsewhere" / "crypto-dt-source.db").is_file()
+    # Where the database before had its backups beside it, they are begun anew with it; not where only it was replaced.
+    monkeypatch.setenv("BACKUP_URL", "")
+    begun = tmp_path / "third" / "backups" / MARK
     assert main(["db", "restore", "kept", "--data-dir", "third"]) == 0
+    begun.unlink()
+    assert main(["db", "restore", "kept", "--data-dir", "third", "--force"]) == 0
+    assert not begun.exists()
+    monkeypatch.setenv("BACKUP_URL", str(tmp_path / "kept"))
     capsys.readouterr()
     file = tmp_path / "kept" / name / "database.gz"
     file.write_bytes(file.read_bytes()[:-9])

@@ -214,6 +214,8 @@ async def test_what_a_stranger_says_is_asked_last_bounded_and_named(tmp_path: Pa
         changed = replace(entry, offers={offer.capability: replace(offer, rank=2)})
         await catalogue.apply(rt, catalogue.Change(puts=[(changed, "admin")]))
         assert order(rt) == ["quay", entry.id, *shipped[:-1]]
+        about = meta(rt, source=[entry.id, "quay"], fetched_ms=clock.now_ms(), state="miss")
+        assert about["added"] == ["quay"]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -73,7 +73,7 @@ async def test_a_database_that_is_cut_off_fails_in_time_and_is_found_again(
             database.apply([Write("SELECT 1", [()])]),
             database.tend("SELECT 1"),
         ):
-            with pytest.raises(StoreError):
+            with pytest.raises(StoreError, match=r": ."):
                 await work
         # Many that wait together fail together: one after the other each would wait as long again.
         writer = Writer(database)

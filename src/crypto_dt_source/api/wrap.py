@@ -32,7 +32,7 @@ def meta(
     age = None if fetched_ms is None else max(0, (rt.clock.now_ms() - fetched_ms) // 1000)
     asked = trace.asked()
     names = sorted(source)
-    added = [name for name in names if name in rt.added] if rt.added else []
+    added = [name for name in names if name in rt.added and rt.added[name].foreign]
     return {
         "source": names,
         "fetched_at": None if fetched_ms is None else rfc3339(fetched_ms),

@@ -12,12 +12,12 @@ import msgspec
 from .. import __version__
 from ..clock import SystemClock, rfc3339
 from ..settings import Settings, load
-from ..store import StoreError, backup, open_store
+from ..store import StoreError, backup, open_store, parse_url
 from ..store.backup import Verdict
 from ..store.marker import admit, mark
 from ..store.repos import backups, identity, integrity
 from ..store.targets import Target, TargetError
-from ..wiring_keeping import backups_of
+from ..wiring_keeping import backups_of, begin_backups
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -112,7 +112,17 @@ async def _verify(settings: Settings, place: str | None) -> Verdict:
 
 async def _restore(settings: Settings, place: str, force: bool) -> Verdict:
     target, name = await _found(settings, Target(place), place)
-    return await backup.restore(target, name, settings.sql_url(), force=force)
+    anew = await asyncio.to_thread(_no_file, settings)
+    verdict = await backup.restore(target, name, settings.sql_url(), force=force)
+    if anew:
+        await begin_backups(settings)
+    return verdict
+
+
+def _no_file(settings: Settings) -> bool:
+    """Whether the database is a SQLite file that is not there."""
+    parsed = parse_url(settings.sql_url())
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
 
 
 async def _found(settings: Settings, target: Target, place: str | None) -> tuple[Target, str]:

@@ -27,7 +27,8 @@ async def _watch(url: str, symbols: list[str], count: int | None, terminal: bool
             if symbols:
                 found = await client.prices(*symbols)
                 for error in found.errors:
-                    print(f"cdts: {error.get('error', 'unknown symbol')}", file=sys.stderr)
+                    said = error.get("error", "unknown symbol")
+                    print(f"cdts: {error.get('symbol', '')}: {said}", file=sys.stderr)
                 if not found.rows:
                     return NONE_KNOWN
                 symbols = [row.symbol for row in found.rows]

@@ -50,11 +50,13 @@ _FIELD = re.compile(r"[A-Za-z_][\w.\[\]-]*")
 
 @dataclass(slots=True)
 class Added:
-    """An entry beside the packaged ones, who brought it, and when it was polled last."""
+    """An entry beside the packaged ones, who brought it, and when it was polled last. `foreign`: it reads what no packaged
+    entry of its id reads."""
 
     entry: Entry
     origin: str
     polled_ms: int = 0
+    foreign: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +256,10 @@ async def _put_in(rt: Runtime, entry: Entry, origin: str) -> None:
         rt.resolver.trust(entry.id, entry.tickers)
         rt.gateway.add(entry)
     else:
-        rt.added[entry.id] = Added(entry, origin)
+        foreign = not _is_kept(entry)
+        rt.added[entry.id] = Added(entry, origin, foreign=foreign)
         rt.resolver.doubt(entry.id, entry.tickers)
-        rt.gateway.add(entry, guarded=not known_host(entry), added=not _is_kept(entry))
+        rt.gateway.add(entry, guarded=not known_host(entry), added=foreign)
     rt.entries = {**rt.entries, entry.id: entry}
 
 

@@ -37,6 +37,11 @@ async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     return cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
 
 
+def _words(error: BaseException) -> str:
+    # A wait that was too long has none.
+    return str(error) or "no answer"
+
+
 def _over(driver: asyncpg.Connection[Any], error: BaseException) -> bool:
     """Whether a connection can be used no more after this."""
     if isinstance(error, asyncpg.InternalClientError):
@@ -98,7 +103,7 @@ class PostgresDatabase:
                         if not over or attempt == 2:
                             raise
             except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
-                raise StoreError(f"the database could not be read: {error}") from error
+                raise StoreError(f"the database could not be read: {_words(error)}") from error
         raise AssertionError("unreachable")
 
     async def apply(self, writes: Sequence[Write]) -> list[int]:
@@ -119,7 +124,7 @@ class PostgresDatabase:
                     raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
             kind = getattr(error, "sqlstate", None) or (None if living else UNREACHABLE)
-            raise StoreError(f"the database refused a write: {error or 'no answer'}", kind=kind) from error
+            raise StoreError(f"the database refused a write: {_words(error)}", kind=kind) from error
 
     async def _living(self, connection: AsyncConnection) -> asyncpg.Connection[Any]:
         """The driver's connection, another one where it had died since: a transaction is not begun twice."""
@@ -161,7 +166,8 @@ class PostgresDatabase:
                     raise
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
             raise StoreError(
-                f"the database refused to be looked after: {error}", kind=getattr(error, "sqlstate", None)
+                f"the database refused to be looked after: {_words(error)}",
+                kind=getattr(error, "sqlstate", None),
             ) from error
         return []
 

@@ -1,5 +1,7 @@
 // The REST API: one place that asks, shows the key, keeps answers for a moment and understands the one error shape.
 
+import { told } from "./format.js";
+
 const FRESH_MS = 5_000;
 const KEPT = 60;
 const BASE = new URL("./", document.baseURI);
@@ -71,12 +73,13 @@ export async function send(method, path, { query, body, type = "application/json
   const shown = other ?? key;
   if (shown) headers["X-API-Key"] = shown;
   if (body !== undefined) headers["Content-Type"] = type;
-  const begun = performance.now();
+  const [begun, sent] = [performance.now(), Date.now()];
   try {
     const answer = await fetch(address(path, query), {
       method, headers, signal, credentials: "omit", cache: "no-store",
       body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
     });
+    told(answer.headers.get("date"), sent, Date.now());
     noteLimits(answer.headers);
     return { status: answer.status, headers: answer.headers, text: await answer.text(), ms: performance.now() - begun };
   } catch (error) {

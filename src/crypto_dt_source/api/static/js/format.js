@@ -11,13 +11,13 @@ function style(key, options) {
 
 const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
-/** A price in US dollars: two decimals from a dollar on, six significant digits below. */
-export function price(value, unit = "$") {
+/** A price in US dollars: two decimals from a dollar on, so many significant digits below. */
+export function price(value, unit = "$", significant = 6) {
   if (missing(value)) return NONE;
   const size = Math.abs(value);
   const digits = size >= 1
     ? style(size >= 1000 ? "large" : "price", { minimumFractionDigits: 2, maximumFractionDigits: size >= 1000 ? 2 : 4 })
-    : style("small", { maximumSignificantDigits: 6, maximumFractionDigits: 20, roundingPriority: "lessPrecision" });
+    : style(`small${significant}`, { maximumSignificantDigits: significant, maximumFractionDigits: 20, roundingPriority: "lessPrecision" });
   return `${value < 0 ? "-" : ""}${unit}${digits.format(size)}`;
 }
 
@@ -65,10 +65,23 @@ export function duration(seconds) {
   return `${Math.floor(whole / part)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
 }
 
-/** How long ago an RFC 3339 time was, by this machine's clock. */
+let ahead = 0;
+
+/** The server's clock now, as far as an answer has told it: this machine's may be off by hours. Epoch milliseconds. */
+export const now = () => Date.now() - ahead;
+
+/** What an answer says of the time: its Date header, whole seconds, between two readings of this machine's clock. */
+export function told(date, from, to) {
+  const second = Date.parse(date ?? "");
+  if (Number.isNaN(second)) return;
+  const [least, most] = [from - second - 1000, to - second];
+  ahead = least <= 0 && most >= 0 ? 0 : (least + most) / 2;
+}
+
+/** How long ago an RFC 3339 time was, by the server's clock. */
 export function ago(time) {
   if (!time) return NONE;
-  const seconds = (Date.now() - Date.parse(time)) / 1000;
+  const seconds = (now() - Date.parse(time)) / 1000;
   return seconds < 5 ? "just now" : `${duration(seconds)} ago`;
 }
 

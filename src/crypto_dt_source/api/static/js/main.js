@@ -2,6 +2,7 @@
 
 import { ApiError, change, hasKey, onKey, useKey } from "./api.js";
 import { fill, h, setText } from "./dom.js";
+import * as format from "./format.js";
 import { failure, loading } from "./parts.js";
 import * as stream from "./stream.js";
 
@@ -18,6 +19,8 @@ const THEME_SIGNS = { auto: "◐", light: "☀", dark: "☾" };
 const STATE_WORDS = { live: "Live", connecting: "Connecting", reconnecting: "Reconnecting", offline: "Offline" };
 const main = document.getElementById("main");
 let leaving = null;
+const scrolled = new Map(); // entry of the history → how far down it was left
+let entry = 0;
 
 /** `#/asset/BTC?interval=1h` as `{page: "asset", rest: ["BTC"], query: URLSearchParams}`. */
 function place() {
@@ -34,7 +37,7 @@ function place() {
 
 /** Goes to another page; with `replace` the address changes and nothing is drawn anew. */
 export function go(hash, { replace = false } = {}) {
-  if (replace) history.replaceState(null, "", hash);
+  if (replace) history.replaceState(history.state, "", hash);
   else location.hash = hash;
 }
 
@@ -46,8 +49,14 @@ async function show() {
   const known = Object.hasOwn(PAGES, at.page);
   for (const link of document.querySelectorAll("#nav a")) {
     const own = link.getAttribute("href").replace(/^#\//, "") === (at.page === "asset" ? "" : at.page);
-    if (own) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (!own) {
+      link.removeAttribute("aria-current");
+      continue;
+    }
+    link.setAttribute("aria-current", "page");
+    // On a phone the row of pages is wider than the screen.
+    const nav = link.closest("nav");
+    nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   }
   if (!known) {
     document.title = "Not found · Crypto-DT-Source";
@@ -69,11 +78,20 @@ async function show() {
   }
 }
 
-function navigated() {
-  show();
+async function navigated() {
+  scrolled.set(entry, scrollY);
+  // An entry that has its number already is one that somebody goes back or forward to.
+  const again = history.state?.entry;
+  entry = again ?? Math.max(0, entry, ...scrolled.keys()) + 1;
+  if (again === undefined) history.replaceState({ entry }, "");
+  const here = entry;
+  const shown = show();
   scrollTo(0, 0);
   // A screen reader is told of the new page; a mouse sees nothing of it.
   main.focus({ preventScroll: true });
+  if (again === undefined) return;
+  await shown;
+  if (here === entry && scrollY === 0) scrollTo(0, scrolled.get(here) ?? 0);
 }
 
 function liveState() {
@@ -166,6 +184,12 @@ themeButton();
 keyDialog();
 liveState();
 stream.start();
+history.scrollRestoration = "manual";
+history.replaceState({ entry }, "");
 addEventListener("hashchange", navigated);
+// Ages stay true while they are looked at.
+setInterval(() => {
+  for (const node of document.querySelectorAll("time[data-ago]")) setText(node, format.ago(node.dateTime));
+}, 10_000);
 onKey(show);
 show();

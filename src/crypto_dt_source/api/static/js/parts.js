@@ -87,16 +87,18 @@ export const stateBadge = (state, title = null) => badge(String(state ?? format.
 /** A change in percent, coloured, with its sign. */
 export const change = (value) => h("span", { class: `change ${format.direction(value)}` }, format.percent(value));
 
+/** How long ago a time was; main.js keeps it true while it is shown. */
+export const ago = (time) => h("time", { datetime: time, title: format.when(time), dataset: { ago: "" } }, format.ago(time));
+
 /** Where an answer came from and how old it is, from its `meta`. */
 export function provenance(meta) {
   if (!meta) return h("span");
   const names = meta.source ?? [];
   const from = names.length === 0 ? "no source named" : names.length <= 2 ? names.join(", ") : `${names.length} sources`;
-  const age = meta.fetched_at ? format.ago(meta.fetched_at) : null;
   return h(
     "span", { class: "provenance", title: names.join(", ") || null },
     meta.stale ? badge("stale", "warn", "No upstream renewed this in time; it is the last that is known.") : null,
-    ` ${from}${age ? ` · ${age}` : ""}`,
+    ` ${from}`, meta.fetched_at ? [" · ", ago(meta.fetched_at)] : null,
   );
 }
 

@@ -87,6 +87,10 @@ export function table({ caption, columns, id, sort = null, nothing = "Nothing to
       });
       return known.node;
     },
+    /** Puts the rows into their order anew where their cells have changed it. */
+    settle() {
+      if (sorted().some((row, index) => body.children[index] !== nodes.get(id(row))?.node)) draw();
+    },
     rows: () => sorted(),
     get order() {
       return order;

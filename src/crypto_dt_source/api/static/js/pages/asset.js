@@ -101,7 +101,7 @@ function follow(asset, signal, { price, named }) {
 function header(asset, found) {
   const parts = {
     name: h("span", {}, asset.symbol), value: h("strong", { class: "price asset-price", "data-testid": "price" }, format.NONE),
-    day: h("span", { class: "asset-change" }), state: h("span", { class: "row" }), age: h("span", { class: "soft" }), width: h("span", { class: "small" }),
+    day: h("span", { class: "asset-change" }), state: h("span", { class: "row" }), age: h("span", { class: "soft" }), width: h("span", { class: "small" }), venues: h("span", { class: "soft small" }),
     figures: Object.fromEntries(["Confidence", "Sources", "Volume 24 h", "Market cap"].map((each) => [each, h("strong", {}, format.NONE)])),
   };
   let row = { ...found, stale: found.meta.stale, as_of: found.meta.fetched_at, change_24h_pct: null, volume_24h: null };
@@ -117,6 +117,7 @@ function header(asset, found) {
     moved(next) {
       const before = row.price;
       heard = performance.now();
+      setText(parts.venues, "on the venues read");
       setText(parts.name, next.name || asset.symbol);
       take(next);
       if (before !== null && next.price !== null && before !== next.price) flash(parts.value, next.price > before);
@@ -134,7 +135,7 @@ function header(asset, found) {
 }
 
 function frame(asset, parts, others) {
-  const tiles = Object.entries(parts.figures).map(([label, node]) => h("div", { class: "tile" }, h("span", { class: "soft small" }, label), node, label === "Confidence" ? parts.width : null));
+  const tiles = Object.entries(parts.figures).map(([label, node]) => h("div", { class: "tile" }, h("span", { class: "soft small" }, label), node, label === "Confidence" ? parts.width : label === "Volume 24 h" ? parts.venues : null));
   return h("div", { class: "asset-head" },
     heading([parts.name, " ", h("span", { class: "ticker" }, asset.symbol)], parts.age),
     h("p", { class: "asset-now" }, parts.value, parts.day), h("div", { class: "asset-state" }, parts.state),
@@ -151,7 +152,7 @@ function write(parts, row) {
     fill(state, stateBadge(row.status), row.stale ? badge("stale", "warn") : null, h("span", { class: "soft small" }, MEANING[row.status] ?? "", row.stale ? " No upstream has renewed it in time; it is the last that is known." : ""));
   }
   const known = row.confidence !== null && row.price;
-  setText(figures.Confidence, known ? `±${row.confidence >= 1 ? `$${format.number(row.confidence)}` : format.price(row.confidence)}` : format.NONE);
+  setText(figures.Confidence, known ? `±${row.confidence >= 1 ? `$${format.number(row.confidence)}` : format.price(row.confidence, "$", 3)}` : format.NONE);
   setText(width, known ? `${format.number((row.confidence / row.price) * 100, 3)}%` : "");
   setText(figures.Sources, format.number(row.sources, 0));
   setText(figures["Volume 24 h"], format.money(row.volume_24h));

@@ -33,7 +33,8 @@ export async function show(root, at) {
 }
 
 /** The chart of all chains, or of the one in the address. */
-function tvlChart(root, { signal, query, go, rest }) {
+function tvlChart(root, at) {
+  const { signal, query } = at;
   const holder = h("div", {}, h("div", { class: "chart" }));
   const about = h("span");
   const chain = query.get("chain");
@@ -55,8 +56,7 @@ function tvlChart(root, { signal, query, go, rest }) {
   signal.addEventListener("abort", () => made?.stop(), { once: true });
   const days_ = choice("Days", DAYS, days, (value) => {
     days = value;
-    query.set("days", value);
-    go(`#/defi${rest.length ? `/${rest.map(encodeURIComponent).join("/")}` : ""}?${query}`, { replace: true });
+    keep(at, { days: String(value) });
     draw();
   });
   const all = chain ? h("a", { href: "#/defi/chains" }, "All chains") : null;
@@ -64,22 +64,41 @@ function tvlChart(root, { signal, query, go, rest }) {
   draw();
 }
 
-/** A table of what one route gives; `setup` may add controls that ask anew. */
-async function listed(body, signal, about, path, query, options) {
-  const shown = table({ id: (row) => row.slug ?? row.pool ?? row.id ?? row.name, ...options });
+const words = (row) => [row.name, row.symbol, row.category, row.chain, row.project, row.mechanism, row.slug].filter(Boolean).join(" ").toLowerCase();
+
+/** A table of what one route gives, narrowed by what is typed. `ask` fetches it, with more in the query of the request. */
+function listed(body, at, about, path, asked, options) {
+  const { signal } = at;
+  const shown = table({ id: (row) => row.slug ?? row.pool ?? row.id ?? row.name, nothing: "Nothing in this list matches.", ...options });
   const holder = h("div", {});
-  body.append(holder);
+  let all = [];
+  const draw = () => shown.set(all.filter((row) => words(row).includes(input.value.trim().toLowerCase())));
+  const filter = field("Filter", { type: "search", name: "q", value: at.query.get("q") ?? "", placeholder: "Words in the list", oninput: () => {
+    draw();
+    keep(at, { q: input.value.trim() });
+  } });
+  const input = filter.querySelector("input");
+  body.append(h("div", { class: "filters" }, filter), holder);
   const ask = (more = {}) => load(holder, signal, async () => {
-    const answer = await api.get(path, { query: { ...query, ...more }, freshMs: FRESH_MS, signal });
-    shown.set(answer.data);
+    const answer = await api.get(path, { query: { ...asked, ...more }, freshMs: FRESH_MS, signal });
+    all = answer.data;
+    draw();
     fill(about, provenance(answer.meta));
     return shown.node;
   }, 20);
-  await ask();
-  return ask;
+  return { ask };
 }
 
-const protocols = (body, { signal }, about) => listed(body, signal, about, "api/defi", { limit: 100 }, {
+/** Puts what was chosen into the address. */
+function keep({ query, rest, go }, values) {
+  for (const [name, value] of Object.entries(values)) {
+    if (value) query.set(name, value);
+    else query.delete(name);
+  }
+  go(`#/defi${rest.length ? `/${rest.map(encodeURIComponent).join("/")}` : ""}${query.size ? `?${query}` : ""}`, { replace: true });
+}
+
+const protocols = (body, at, about) => listed(body, at, about, "api/defi", { limit: 100 }, {
   caption: "Protocols by value locked", sort: { by: "rank", down: false },
   columns: [
     { id: "rank", title: "#", numeric: true, wide: true, value: (row) => row.rank, cell: (row) => String(row.rank) },
@@ -91,9 +110,9 @@ const protocols = (body, { signal }, about) => listed(body, signal, about, "api/
     moved("change_7d", "7 d", (row) => row.change_7d_pct, { wide: true }),
     amount("market_cap", "Market cap", (row) => row.market_cap, { wide: true }),
   ],
-});
+}).ask();
 
-const chains = (body, { signal }, about) => listed(body, signal, about, "api/defi/chains", { limit: 100 }, {
+const chains = (body, at, about) => listed(body, at, about, "api/defi/chains", { limit: 100 }, {
   caption: "Chains by value locked", sort: { by: "tvl", down: true }, id: (row) => row.name,
   columns: [
     { id: "name", title: "Chain", first: true, value: (row) => row.name, cell: (row) => h("a", { href: `#/defi/chains?chain=${encodeURIComponent(row.name)}` }, row.name) },
@@ -101,18 +120,21 @@ const chains = (body, { signal }, about) => listed(body, signal, about, "api/def
     amount("tvl", "Value locked", (row) => row.tvl),
     { id: "share", title: "Share", numeric: true, value: (row) => row.share_pct, cell: (row) => (row.share_pct === null ? format.NONE : format.share(row.share_pct / 100)) },
   ],
-});
+}).ask();
 
-async function yields(body, { signal }, about) {
+async function yields(body, at, about) {
   const percent = (id, name, value, more = {}) => ({ id, title: name, numeric: true, value, cell: (row) => (value(row) === null ? format.NONE : `${format.fixed(value(row), 2)}%`), ...more });
-  const chain = field("Chain", { name: "chain", placeholder: "Ethereum" });
-  const symbol = field("Coin", { name: "symbol", placeholder: "ETH", size: 8 });
+  const chain = field("Chain", { name: "chain", placeholder: "Ethereum", value: at.query.get("on") ?? "" });
+  const symbol = field("Coin", { name: "symbol", placeholder: "ETH", size: 8, value: at.query.get("coin") ?? "" });
+  const chosen = () => ({ chain: chain.querySelector("input").value.trim(), symbol: symbol.querySelector("input").value.trim() });
   const form = h("form", { class: "filters", onsubmit: (event) => {
     event.preventDefault();
-    ask({ chain: chain.querySelector("input").value.trim(), symbol: symbol.querySelector("input").value.trim() });
+    const { chain: on, symbol: coin } = chosen();
+    keep(at, { on, coin });
+    list.ask(chosen());
   } }, chain, symbol, h("button", { type: "submit" }, "Show"));
   body.append(form);
-  const ask = await listed(body, signal, about, "api/defi/yields", { page_size: 100 }, {
+  const list = listed(body, at, about, "api/defi/yields", { page_size: 100 }, {
     caption: "Pools that pay a yield", sort: { by: "tvl", down: true }, id: (row) => row.pool,
     columns: [
       { id: "symbol", title: "Pool", first: true, value: (row) => row.symbol, cell: (row) => h("span", { class: "coin-name" }, row.symbol) },
@@ -124,9 +146,10 @@ async function yields(body, { signal }, about) {
       { id: "risk", title: "Loss by price moves", wide: true, cell: (row) => (row.il_risk ? badge("yes", "warn") : row.il_risk === false ? "no" : format.NONE) },
     ],
   });
+  await list.ask(chosen());
 }
 
-const stablecoins = (body, { signal }, about) => listed(body, signal, about, "api/defi/stablecoins", { limit: 100 }, {
+const stablecoins = (body, at, about) => listed(body, at, about, "api/defi/stablecoins", { limit: 100 }, {
   caption: "Stablecoins by circulation", sort: { by: "circulating", down: true }, id: (row) => row.id,
   columns: [
     { id: "name", title: "Stablecoin", first: true, value: (row) => row.name, cell: (row) => h("span", { class: "coin" }, h("span", { class: "coin-name" }, row.name), h("span", { class: "ticker" }, row.symbol)) },
@@ -136,9 +159,9 @@ const stablecoins = (body, { signal }, about) => listed(body, signal, about, "ap
     moved("change_7d", "7 d", (row) => row.change_7d_pct),
     moved("change_30d", "30 d", (row) => row.change_30d_pct, { wide: true }),
   ],
-});
+}).ask();
 
-const exchanges = (body, { signal }, about) => listed(body, signal, about, "api/defi/dex-volumes", { limit: 100 }, {
+const exchanges = (body, at, about) => listed(body, at, about, "api/defi/dex-volumes", { limit: 100 }, {
   caption: "Decentralised exchanges by volume", sort: { by: "volume_24h", down: true }, id: (row) => row.slug,
   columns: [
     { id: "name", title: "Exchange", first: true, value: (row) => row.name, cell: (row) => h("span", { class: "coin-name" }, row.name) },
@@ -148,7 +171,7 @@ const exchanges = (body, { signal }, about) => listed(body, signal, about, "api/
     moved("change_1d", "Change 1 d", (row) => row.change_1d_pct),
     moved("change_7d", "Change 7 d", (row) => row.change_7d_pct, { wide: true }),
   ],
-});
+}).ask();
 
 async function protocol(root, { rest, signal }) {
   const holder = h("div");

@@ -3,14 +3,22 @@
 import * as api from "../api.js";
 import { h, setText } from "../dom.js";
 import * as format from "../format.js";
-import { badge, change, empty, every, field, heading, load, provenance, sparkline } from "../parts.js";
+import { badge, change, empty, every, field, heading, provenance, sparkline } from "../parts.js";
 import * as stream from "../stream.js";
 import { table } from "../table.js";
+import { pick, renewed } from "./controls.js";
 
 const PAGE_SIZE = 100;
 const RENEWED_S = 60;
 const FLASH_MS = 600;
 const SETTLE_MS = 250;
+const SORTED_S = 3;
+const LIVE = new Set(["price", "change_24h", "confidence"]);
+const KINDS = {
+  up: ["rising in 24 h", (row) => row.change_24h_pct > 0],
+  down: ["falling in 24 h", (row) => row.change_24h_pct < 0],
+  traded: ["$100M or more a day", (row) => row.volume_24h >= 1e8],
+};
 
 export const title = () => "Markets";
 
@@ -23,7 +31,7 @@ const COLUMNS = [
     id: "name", title: "Coin", first: true, value: (row) => row.name,
     cell: (row) => h("a", { class: "coin", href: `#/asset/${encodeURIComponent(row.ask)}` }, h("span", { class: "coin-name" }, row.name), h("span", { class: "ticker" }, row.symbol)),
   },
-  { id: "price", title: "Price", numeric: true, value: (row) => row.price, cell: (row) => [row.stale ? badge("stale", "warn") : null, h("span", { class: "price" }, format.price(row.price))] },
+  { id: "price", title: "Price", numeric: true, value: (row) => row.price, cell: (row) => [row.stale ? badge("stale", "warn") : null, h("span", { class: "price" }, format.price(row.price, "$", row.price < 0.001 ? 4 : 6))] },
   { id: "change_1h", title: "1 h", numeric: true, wide: true, value: (row) => row.change_1h_pct, cell: (row) => change(row.change_1h_pct) },
   { id: "change_24h", title: "24 h", numeric: true, value: (row) => row.change_24h_pct, cell: (row) => change(row.change_24h_pct) },
   { id: "change_7d", title: "7 d", numeric: true, wide: true, value: (row) => row.change_7d_pct, cell: (row) => change(row.change_7d_pct) },
@@ -39,11 +47,15 @@ const COLUMNS = [
 
 export async function show(root, { signal, query, go }) {
   const search = field("Search", { type: "search", name: "q", placeholder: "Name or ticker", value: query.get("q") ?? "", "aria-controls": "coins" });
+  const only = pick("Show", [["", "all"], ...Object.entries(KINDS).map(([id, [text]]) => [id, text])], query.get("show"), (kind) => {
+    list.only(kind);
+    keep({ show: kind });
+  }, { name: "show" });
   const tiles = h("div", { class: "tiles" });
   const about = h("span", { class: "soft" });
   const holder = h("div", { id: "coins" });
   const pager = h("nav", { class: "pager", "aria-label": "Pages of the list" });
-  root.append(heading("Markets", about), tiles, h("div", { class: "filters" }, search), holder, pager);
+  root.append(heading("Markets", about), tiles, h("div", { class: "filters" }, search, only), holder, pager);
   globalFigures(tiles, signal);
   const page = Math.max(1, Number.parseInt(query.get("page") ?? "1", 10) || 1);
   const list = coinList(holder, signal, (order) => keep({ sort: order.by, down: order.down ? "1" : "0" }), query);
@@ -55,8 +67,10 @@ export async function show(root, { signal, query, go }) {
       else query.delete(name);
     }
     go(`#/${query.size ? `?${query}` : ""}`, { replace: true });
+    if (shownPage) pages(pager, shownPage, query);
   }
 
+  let shownPage = null;
   let typed = 0;
   input.addEventListener("input", () => {
     clearTimeout(typed);
@@ -72,12 +86,16 @@ export async function show(root, { signal, query, go }) {
     const answer = await api.get("api/coins", { query: { page, page_size: PAGE_SIZE, sparkline: true }, freshMs, signal });
     list.set(answer.data);
     about.replaceChildren(provenance(answer.meta));
-    pages(pager, answer.page, query);
-    if (input.value) list.filter(input.value.trim());
+    shownPage = answer.page;
+    pages(pager, shownPage, query);
     return list.node;
   }
-  await load(holder, signal, () => fetched(RENEWED_S * 500), 20);
-  every(RENEWED_S, signal, () => load(holder, signal, () => fetched(0), 20));
+  list.only(only.querySelector("select").value);
+  list.filter(input.value.trim());
+  const refresh = renewed(holder, signal, (again) => fetched(again ? 0 : RENEWED_S * 500), { rows: 20 });
+  every(RENEWED_S, signal, refresh.now);
+  await refresh.first;
+  if (!signal.aborted && input.value.trim().length > 1) list.elsewhere(input.value.trim());
 }
 
 function pages(node, page, query) {
@@ -118,6 +136,7 @@ function coinList(holder, signal, onsort, query) {
   const node = h("div", {}, found, shown.node);
   let all = [];
   let wanted = "";
+  let kind = () => true;
   const sight = new Map(); // symbol → what ends following it
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) entry.target.inSight = entry.isIntersecting;
@@ -129,6 +148,8 @@ function coinList(holder, signal, onsort, query) {
     clearTimeout(watcher.timer);
     for (const stop of sight.values()) stop();
   }, { once: true });
+  // A table in the order of what moves is put in order as it moves, yet not under somebody's pointer.
+  every(SORTED_S, signal, () => LIVE.has(shown.order?.by) && !shown.node.matches(":hover, :focus-within") && shown.settle());
 
   function follow() {
     if (signal.aborted) return;
@@ -161,7 +182,7 @@ function coinList(holder, signal, onsort, query) {
   const matches = (row) => `${row.name} ${row.symbol} ${row.id}`.toLowerCase().includes(wanted);
 
   function draw() {
-    shown.set(all.filter(matches));
+    shown.set(all.filter((row) => matches(row) && kind(row)));
     watcher.disconnect();
     for (const line of node.querySelectorAll("tbody tr[data-id]")) watcher.observe(line);
   }
@@ -178,6 +199,10 @@ function coinList(holder, signal, onsort, query) {
         const old = before.get(row.id);
         return old?.live && sight.has(ask) ? { ...row, ask, live: true, ...livePart(old) } : { ...row, ask };
       });
+      draw();
+    },
+    only(name) {
+      kind = KINDS[name]?.[1] ?? (() => true);
       draw();
     },
     filter(text) {

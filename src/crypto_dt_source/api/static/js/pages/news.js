@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { h, fill, outward, setText } from "../dom.js";
 import * as format from "../format.js";
-import { badge, card, empty, failure, field, gauge, heading, load } from "../parts.js";
+import { ago, badge, card, choice, empty, failure, field, gauge, heading, load } from "../parts.js";
 import * as stream from "../stream.js";
 
 const PAGE_SIZE = 25;
@@ -26,7 +26,7 @@ export function story(row) {
     h("h3", {}, outward(row.url, row.title)),
     h("div", { class: "story-line" },
       h("span", {}, row.source_name ?? row.source),
-      h("time", { datetime: row.published_at, title: format.when(row.published_at) }, row.dated === false ? "undated" : format.ago(row.published_at)),
+      row.dated === false ? h("span", {}, "undated") : ago(row.published_at),
       verdict(row.sentiment),
       (row.assets ?? []).slice(0, 6).map((asset) => h("a", { href: `#/asset/${encodeURIComponent(asset.symbol)}` }, asset.symbol)),
       others > 0 ? h("span", {}, `and ${others} more ${others === 1 ? "source" : "sources"}`) : null),
@@ -39,7 +39,7 @@ export async function show(root, { signal, query, go }) {
   root.append(heading("News & sentiment"), h("div", { class: "two" }, left, right));
   stories(left, signal, query, go);
   mood(right, signal);
-  overTime(right, signal);
+  overTime(right, signal, query, go);
   tryBox(right, signal);
 }
 
@@ -67,7 +67,7 @@ function stories(node, signal, query, go) {
     const answer = await api.get("api/news", { query: { ...chosen(), page: number, page_size: PAGE_SIZE }, freshMs: 15_000, signal });
     page = number;
     more.hidden = answer.page?.next === null || answer.page?.next === undefined || list.childElementCount + answer.data.length >= SHOWN;
-    setText(about, answer.meta.fetched_at ? `Feeds read ${format.ago(answer.meta.fetched_at)}` : "");
+    fill(about, answer.meta.fetched_at ? ["Feeds read ", ago(answer.meta.fetched_at)] : []);
     const known = new Set([...list.children].map((each) => each.dataset.id));
     const rows = answer.data.filter((row) => number === 1 || !known.has(row.id)).map(story);
     if (number === 1) fill(list, rows.length ? rows : empty("No story matches."));
@@ -80,8 +80,11 @@ function stories(node, signal, query, go) {
   const changed = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      const values = new URLSearchParams(Object.entries(chosen()).filter(([, value]) => value));
-      go(`#/news${values.size ? `?${values}` : ""}`, { replace: true });
+      for (const [name, value] of Object.entries(chosen())) {
+        if (value) query.set(name, value);
+        else query.delete(name);
+      }
+      go(`#/news${query.size ? `?${query}` : ""}`, { replace: true });
       waiting = [];
       fresh.hidden = true;
       first();
@@ -141,24 +144,48 @@ function mood(node, signal) {
   signal.addEventListener("abort", stop, { once: true });
 }
 
-function overTime(node, signal) {
-  const days = h("div", { class: "chart low" });
-  const index = h("div", { class: "chart low" });
-  node.append(card("Over time", h("h3", {}, "Sentiment by day"), h("div", {}, days), h("h3", {}, "Fear & greed by day"), h("div", {}, index)));
-  const drawn = (holder, path, query, value, label, options) => load(holder.parentElement, signal, async () => {
-    const answer = await api.get(path, { query, freshMs: 300_000, signal });
-    const points = answer.data.filter((row) => Number.isFinite(value(row))).map((row) => ({ time: row.date, value: value(row) }));
-    if (points.length < 2) return empty("Fewer than two days are stored so far.");
-    fill(holder.parentElement, holder);
+const DAYS = [7, 30, 90];
+
+function overTime(node, signal, query, go) {
+  const asked = Number(query.get("days"));
+  let days = DAYS.includes(asked) ? asked : DAYS[0];
+  const said = h("p", { class: "soft small", role: "status" });
+  const charts = [
+    { path: "api/sentiment/history", value: (row) => row.score, label: "Sentiment of the news by day, from minus one to one", options: {} },
+    { path: "api/sentiment/fear-greed", value: (row) => row.value, label: "Fear and greed by day, from 0 to 100", options: { area: true } },
+  ].map((each) => ({ ...each, holder: h("div", {}, h("div", { class: "chart low" })), made: null }));
+  for (const each of charts) signal.addEventListener("abort", () => each.made?.stop(), { once: true });
+  const draw = (each) => load(each.holder, signal, async () => {
+    const mine = days;
+    const answer = await api.get(each.path, { query: { days: mine }, freshMs: 300_000, signal });
     const { line } = await import("../chart.js");
-    if (signal.aborted) return undefined;
-    const made = await line(holder, label, options);
-    signal.addEventListener("abort", made.stop, { once: true });
+    if (signal.aborted || mine !== days) return undefined;
+    const limit = answer.meta.tier_limit;
+    if (limit) setText(said, `The ${limit.tier} tier gives ${limit.given} days. A key may reach further.`);
+    const points = answer.data.filter((row) => Number.isFinite(each.value(row))).map((row) => ({ time: row.date, value: each.value(row) }));
+    each.made?.stop();
+    each.made = null;
+    if (points.length < 2) return empty("Fewer than two days are stored so far.");
+    const place = h("div", { class: "chart low" });
+    fill(each.holder, place);
+    const made = await line(place, each.label, each.options);
+    if (signal.aborted || mine !== days) {
+      made.stop();
+      return undefined;
+    }
+    each.made = made;
     made.set(points);
     return undefined;
   }, 8);
-  drawn(days, "api/sentiment/history", { days: 7 }, (row) => row.score, "Sentiment of the news by day, from minus one to one", {});
-  drawn(index, "api/sentiment/fear-greed", { days: 7 }, (row) => row.value, "Fear and greed by day, from 0 to 100", { area: true });
+  const steps = choice("Days", DAYS.map((each) => [each, `${each} d`]), days, (value) => {
+    days = value;
+    query.set("days", value);
+    go(`#/news?${query}`, { replace: true });
+    setText(said, "");
+    charts.forEach(draw);
+  });
+  node.append(card("Over time", steps, h("h3", {}, "Sentiment by day"), charts[0].holder, h("h3", {}, "Fear & greed by day"), charts[1].holder, said));
+  charts.forEach(draw);
 }
 
 function tryBox(node, signal) {

@@ -1,6 +1,7 @@
 // The candles of one interval: those that are there, those that nobody has, and how more of them are asked for.
 
 import * as api from "../../api.js";
+import { now } from "../../format.js";
 
 const SECOND = 1000;
 const FIRST = 300;
@@ -109,7 +110,7 @@ export class Series {
    */
   async newer() {
     const since = this.last.open_time_ms;
-    const limit = Math.min(MOST, Math.ceil((Date.now() - since) / this.step) + 3);
+    const limit = Math.min(MOST, Math.max(0, Math.ceil((now() - since) / this.step)) + 3);
     try {
       const answer = await ask(this.asset, this.interval, { limit, provider: this.provider }, this.signal);
       if (answer.pair !== this.pair || !answer.data.length) return [];

@@ -43,7 +43,7 @@ export function tradesCard(asset, signal) {
       if (!found.length) return;
       if (!heard) rows = [];
       heard = performance.now();
-      add(found.map((row) => ({ ...row, at: Date.parse(row.timestamp ?? "") || Date.now() })));
+      add(found.map((row) => ({ ...row, at: Date.parse(row.timestamp ?? "") || format.now() })));
       fill(said, "As they happen, on every venue whose stream is read.");
     });
     signal.addEventListener("abort", stop, { once: true });
@@ -77,5 +77,5 @@ function line(row) {
   if (row.gap) return h("tr", { class: "nothing" }, h("td", { colspan: 5 }, `${row.missing === null ? "Trades" : `${row.missing} trades`} of ${row.provider} were missed.`));
   const side = row.side === "buy" ? "up" : row.side === "sell" ? "down" : "flat";
   return h("tr", {}, h("td", {}, new Date(row.at).toISOString().slice(11, 19)), h("td", { title: row.symbol }, row.provider),
-    h("td", { class: `change ${side}` }, row.side ?? format.NONE), h("td", { class: "num" }, format.price(row.price, ""), h("span", { class: "wide" }, ` ${row.symbol?.split("/")[1] ?? ""}`)), h("td", { class: "num" }, format.number(row.size, row.size >= 100 ? 1 : 4)));
+    h("td", { class: `change ${side}` }, row.side ?? format.NONE), h("td", { class: "num" }, format.price(row.price, ""), h("span", { class: "wide" }, ` ${row.symbol?.split("/")[1] ?? ""}`)), h("td", { class: "num" }, row.size >= 1e5 ? format.compact(row.size) : format.number(row.size, row.size >= 100 ? 1 : 4)));
 }

@@ -14,8 +14,8 @@ const RENEWED_S = 60;
 const SCORES_MS = 120_000;
 /** States, the worst first, as they are explained. */
 export const STATES = {
-  down: "fails or rests", degraded: "fails at times", up: "answers", idle: "was not asked yet",
-  no_key: "lacks its key", off: "is off", gone: "is no more",
+  down: "failing or resting", degraded: "failing at times", up: "answering", idle: "yet to be asked",
+  no_key: "without a key", off: "switched off", gone: "closed for good",
 };
 const SEVERITY = Object.keys(STATES);
 
@@ -212,4 +212,4 @@ function options(filters, rows, wanted) {
 }
 
 /** What a provider's state means, in words. */
-export const stateLine = (row) => [row.reason ?? `It ${STATES[row.state]}.`, " ", row.enabled || row.state === "gone" ? null : badge("not in use", "warn")];
+export const stateLine = (row) => [row.reason ?? `It is ${STATES[row.state]}.`, " ", row.enabled || row.state === "gone" ? null : badge("not in use", "warn")];

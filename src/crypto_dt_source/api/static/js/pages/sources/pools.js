@@ -159,7 +159,7 @@ function changes(pool, path, told, changed) {
     pick("For", [["", "until brought back"], ["15", "15 minutes"], ["60", "1 hour"], ["1440", "1 day"]], "60", null, { name: "minutes" }),
     h("label", { class: "field" }, h("span", {}, "Reason"), h("input", { type: "text", name: "reason", maxlength: 200, autocomplete: "off" })),
   ], told, async ({ provider, minutes, reason }) => {
-    const body = { reason, ...(provider ? { provider } : {}), ...(minutes ? { until: new Date(Date.now() + Number(minutes) * 60_000).toISOString() } : {}) };
+    const body = { reason, ...(provider ? { provider } : {}), ...(minutes ? { until: new Date(format.now() + Number(minutes) * 60_000).toISOString() } : {}) };
     return changed(await api.change("POST", `${path}/failover`, { body }), `${provider || "The first"} is set aside; the others are asked before it.`);
   });
   return h("div", {}, h("div", { class: "row gap" }, rotate, h("span", { class: "soft" }, "The first goes behind the others.")), form);

@@ -17,7 +17,7 @@ const times = (job) => (job.cron ? h("span", { class: "mono" }, job.cron) : job.
 /** An instant ahead as the time until it. */
 const until = (time) => {
   if (!time) return format.NONE;
-  const seconds = (Date.parse(time) - Date.now()) / 1000;
+  const seconds = (Date.parse(time) - format.now()) / 1000;
   return seconds < 1 ? "now" : `in ${format.duration(seconds)}`;
 };
 

@@ -46,7 +46,7 @@ const sessionTable = () => table({
     { id: "session", title: "Connection", first: true, cell: (row) => h("span", { class: "mono" }, row.session) },
     { id: "who", title: "Who", cell: (row) => h("span", { class: "mono small" }, row.key ?? row.address, h("div", { class: "soft" }, row.key ? row.address : "no key")) },
     { id: "kind", title: "Kind", wide: true, value: (row) => row.kind, cell: (row) => [row.kind, h("div", { class: "soft small" }, row.tier)] },
-    { id: "since", title: "For", numeric: true, value: (row) => row.connected_at, cell: (row) => h("span", { title: format.when(row.connected_at) }, format.duration((Date.now() - Date.parse(row.connected_at)) / 1000)) },
+    { id: "since", title: "For", numeric: true, value: (row) => row.connected_at, cell: (row) => h("span", { title: format.when(row.connected_at) }, format.duration((format.now() - Date.parse(row.connected_at)) / 1000)) },
     { id: "follows", title: "Follows", wide: true, cell: (row) => h("span", { class: "clip small", title: follows(row) }, follows(row)) },
     { id: "used", title: "Subscriptions", numeric: true, wide: true, value: (row) => row.subscriptions_used, cell: (row) => `${row.subscriptions_used} of ${row.subscriptions_allowed ?? "∞"}` },
     { id: "lag", title: "Behind", numeric: true, value: (row) => row.lag.bytes, cell: (row) => format.bytes(row.lag.bytes) },
