@@ -79,6 +79,10 @@ async def test_health_has_every_component_of_the_contract(api: Service) -> None:
         body["metrics"]
     )
     assert set(await api.data("/api/hf/health")) == set(body)
+    for source in api.rt.gateway.sources.values():
+        source.health.last_failure = "upstream_unreachable"
+    cut_off = (await api.data("/api/health"))["components"]["providers"]["reason"]
+    assert cut_off.endswith("none can be reached from here; look at DNS, the proxy and the firewall")
 
 
 async def test_failures_are_by_class_with_what_to_do(api: Service) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bench.running import fault
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from browser.conftest import Demo, demo_at
 from browser.visiting import AWAY, PHONE, WIDE, visit
@@ -90,6 +92,40 @@ def test_prices_move_by_themselves(browser: Browser, demo: Demo) -> None:
         assert visitor.fails() == []
 
 
+def test_a_page_without_a_place_on_the_stream_says_so_and_takes_one_later(
+    browser: Browser, demo: Demo
+) -> None:
+    """The server as it is with all connections of the tier taken; on a machine whose clock is an hour ahead."""
+    refused = {"type": "error", "error": "All are open.", "details": {"policy": "connections"}, "retry_after": 5}
+    asked: list[Any] = []
+
+    def serve(route: WebSocketRoute) -> None:
+        def answer(message: str | bytes) -> None:
+            asked.append(json.loads(message))
+            route.send(json.dumps({"type": "subscribed"} if len(asked) > few else refused))
+
+        few = 2
+        route.on_message(answer)
+        route.send(json.dumps({"type": "welcome", "data": {"tier": "free", "subscriptions_allowed": 20}}))
+        route.send(json.dumps(refused))
+
+    with visit(browser, demo.url) as visitor:
+        page = visitor.page
+        page.clock.install(time=time.time() + 3600)
+        page.route_web_socket(lambda address: "/ws" in address, serve)
+        page.goto(demo.url)
+        settled(page, PAGES[""])
+        expect(page.locator("#live")).to_have_text("Not live")
+        expect(page.locator("#notice")).to_contain_text("All are open.")
+        expect(page.locator(".heading time")).not_to_contain_text("h ")
+        page.clock.run_for(20_000)
+        expect(page.locator("#live")).to_have_text("Live")
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator(".tile strong").first).to_contain_text("$")
+        assert {"action": "subscribe", "channel": "system"} in asked
+        assert visitor.fails() == []
+
+
 def test_a_source_that_lies_is_shown_excluded_with_its_reason(browser: Browser, demo: Demo) -> None:
     with visit(browser, demo.url) as visitor:
         page = visitor.go("asset/BTC")
@@ -112,8 +148,13 @@ def test_the_page_goes_on_by_itself_after_the_server_was_away(
         expect(live).to_have_attribute("data-state", "live")
         first.service.kill()
         expect(live).not_to_have_attribute("data-state", "live", timeout=10_000)
+        # A page whose files were not fetched before: a browser does not ask for them twice.
+        page.evaluate("location.hash = '#/defi'")
+        expect(page.locator(".failure")).to_contain_text("cannot be reached")
         with demo_at(tmp_path, free_port):
             expect(live).to_have_attribute("data-state", "live", timeout=20_000)
+            expect(page.locator("tbody tr th").first).to_be_visible(timeout=15_000)
+            page.evaluate("location.hash = '#/'")
             price = page.locator("tr[data-id=bitcoin] .price")
             expect(price).not_to_have_text(price.inner_text(), timeout=15_000)
         assert visitor.fails(*AWAY) == []

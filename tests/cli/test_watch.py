@@ -48,8 +48,17 @@ async def test_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.C
         assert len(lines) == 4
         assert {line.split()[1] for line in lines} == {"BTC", "ETH"}
         assert "2026-09-21T" in lines[0]
-        assert "cdts: No asset is known" in printed.err
+        assert "cdts: NOPE0: No asset is known" in printed.err
         assert await follow(server, ["NOPE0"], 1) == watch.NONE_KNOWN
+
+
+async def test_a_server_without_a_price_says_why_nothing_moves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with live(tmp_path) as server:
+        assert await follow(server, [], 1) == 0
+        said = capsys.readouterr().err
+        assert "cdts: the server says: No price has been collected yet. Waiting; /api/failures" in said
 
 
 def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from .. import __version__
 from ..model.errors import CdtsError
 
 USAGE_ERROR = 2
+AS_JSON = "JSON in the place of text"
 INTERRUPTED = 130
 """The shell's word for a command ended by Ctrl-C. The servers end well on it instead."""
 
@@ -71,8 +72,8 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         dest="action", required=True
     )
     listed = providers.add_parser("list", help="every provider")
-    listed.add_argument("--category")
-    listed.add_argument("--json", action="store_true")
+    listed.add_argument("--category", help="of one category alone, for example exchange")
+    listed.add_argument("--json", action="store_true", help=AS_JSON)
     check = providers.add_parser("check", help="ask each provider in use once")
     check.add_argument("id", nargs="*", help="default: all that are in use")
     check.add_argument(
@@ -81,7 +82,7 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     check.add_argument(
         "--bodies", metavar="FOLDER", help="read recorded answers: FOLDER/PROVIDER/CAPABILITY.json"
     )
-    check.add_argument("--json", action="store_true")
+    check.add_argument("--json", action="store_true", help=AS_JSON)
     backfill = commands.add_parser("backfill", help="fetch candles of the past; resumes where it stopped")
     backfill.add_argument("symbol", nargs="*", help="default: the largest assets (BACKFILL_TOP)")
     backfill.add_argument(
@@ -92,12 +93,12 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     db = commands.add_parser("db", help="the database").add_subparsers(dest="action", required=True)
     db.add_parser("upgrade", help="bring the schema up to date")
     checked = db.add_parser("check", help="check integrity and count rows; exits 1 when something is wrong")
-    checked.add_argument("--json", action="store_true")
+    checked.add_argument("--json", action="store_true", help=AS_JSON)
     _copies(db)
     _keys(commands)
     _jobs(commands)
     doctor = commands.add_parser("doctor", help="check settings, folders, database and catalogue")
-    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument("--json", action="store_true", help=AS_JSON)
 
 
 def _jobs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -114,7 +115,7 @@ def _jobs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         parser.add_argument("id", help="as `cdts jobs` shows it")
     for parser in (jobs, listed, run, pause, resume):
         # Not given after `list`, what was given before it stands.
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=AS_JSON)
         parser.add_argument(
             "--data-dir", help="folder of everything that is kept (DATA_DIR)", default=argparse.SUPPRESS
         )
@@ -141,7 +142,7 @@ def _copies(db: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "use", choices=["backup", "ship", "archive"], help="BACKUP_URL, SHIP_URL, ARCHIVE_URL"
     )
     for parser in (made, restored, verified):
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help=AS_JSON)
     for parser in (made, restored, verified, accepted):
         parser.add_argument("--data-dir", help="folder of everything that is kept (DATA_DIR)")
 
@@ -169,7 +170,7 @@ def _keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     for parser in (create, rotate):
         parser.add_argument("--quiet", action="store_true", help="print the secret alone")
     for parser in (create, listed, revoke, rotate):
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help=AS_JSON)
         parser.add_argument("--data-dir", help="folder of everything that is kept (DATA_DIR)")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NONE_KNOWN = 1
+UNREADY = 503
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +34,7 @@ async def _watch(url: str, symbols: list[str], count: int | None, terminal: bool
                     return NONE_KNOWN
                 symbols = [row.symbol for row in found.rows]
             else:
-                await client.get("/api/health/live")
+                await _say_when_empty(client)
         except Unreachable as error:
             raise InvalidParameter(f"--url: {error}") from None
         except ApiError as error:
@@ -46,6 +47,16 @@ async def _watch(url: str, symbols: list[str], count: int | None, terminal: bool
         except Ended as error:
             raise InvalidParameter(f"--url: {error}") from None
     return 0
+
+
+async def _say_when_empty(client: Client) -> None:
+    """Tell why nothing moves yet. A server without upstreams would otherwise look like a command that hangs."""
+    try:
+        await client.get("/api/health/ready")
+    except ApiError as error:
+        if error.status != UNREADY:
+            raise
+        print(f"cdts: the server says: {error} Waiting; /api/failures has the reasons.", file=sys.stderr)
 
 
 async def _lines(client: Client, symbols: list[str], count: int | None) -> None:

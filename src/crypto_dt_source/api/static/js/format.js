@@ -24,6 +24,7 @@ export function price(value, unit = "$", significant = 6) {
 /** A large amount: 1.23T, 45.6B. */
 export function compact(value, unit = "") {
   if (missing(value)) return NONE;
+  if (Math.abs(value) >= 1e16) return `${unit}${value.toExponential(2)}`;
   const text = style("compact", { notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 2 }).format(Math.abs(value));
   return `${value < 0 ? "-" : ""}${unit}${text}`;
 }

@@ -16,7 +16,7 @@ const PAGES = {
   api: () => import("./pages/api.js"),
 };
 const THEME_SIGNS = { auto: "◐", light: "☀", dark: "☾" };
-const STATE_WORDS = { live: "Live", connecting: "Connecting", reconnecting: "Reconnecting", offline: "Offline" };
+const STATE_WORDS = { live: "Live", connecting: "Connecting", reconnecting: "Reconnecting", offline: "Offline", crowded: "Not live" };
 const main = document.getElementById("main");
 let leaving = null;
 const scrolled = new Map(); // entry of the history → how far down it was left
@@ -73,9 +73,18 @@ async function show() {
     await page.show(root, { ...at, signal, go });
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    fill(root, failure(error, show));
-    if (!(error instanceof ApiError)) console.error(error);
+    if (error instanceof ApiError) fill(root, failure(error, show));
+    else unfit(root, error, signal);
   }
+}
+
+/** A page whose file did not come, or that failed. A browser does not ask again for a module that failed: only a new start does. */
+function unfit(root, error, signal) {
+  const there = () => document.documentElement.dataset.live === "live";
+  const anew = () => there() && location.reload();
+  if (there()) console.error(error);
+  else document.addEventListener("serverreturn", () => location.reload(), { once: true, signal });
+  fill(root, failure(there() ? error : new ApiError(0, null), anew));
 }
 
 async function navigated() {
@@ -97,10 +106,14 @@ async function navigated() {
 function liveState() {
   const box = document.getElementById("live");
   const words = document.getElementById("live-text");
+  let crowded = false;
   stream.onState((state, welcome) => {
     box.dataset.state = state;
     setText(words, STATE_WORDS[state]);
     box.title = welcome ? `Tier ${welcome.tier}` : "";
+    if (state === "crowded") notice(`${stream.crowd()} Nothing moves on this page until another one is closed; it goes on by itself then.`);
+    else if (crowded) document.getElementById("notice").hidden = true;
+    crowded = state === "crowded";
     document.getElementById("mode").classList.toggle("unseen", welcome?.mode !== "demo");
     document.documentElement.dataset.live = state;
     if (hasKey() && stream.refused()) {

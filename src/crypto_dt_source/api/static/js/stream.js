@@ -15,6 +15,8 @@ let timer = 0;
 let watchdog = 0;
 let lastFrame = 0;
 let keyRefused = false;
+let crowded = null; // the server's sentence while all connections of the tier are taken by others
+let patience = 0;
 const wanted = new Map(); // "prices|BTC" → {channel, symbol, listeners, last, since}
 const stateListeners = new Set();
 const frameListeners = new Set();
@@ -28,7 +30,7 @@ function tell(next) {
   for (const listener of stateListeners) listener(state, welcome);
 }
 
-/** Calls back with `(state, welcome)` now and at each change; `live`, `connecting`, `reconnecting` or `offline`. */
+/** Calls back with `(state, welcome)` now and at each change; `live`, `connecting`, `reconnecting`, `offline` or `crowded`. */
 export function onState(listener) {
   stateListeners.add(listener);
   listener(state, welcome);
@@ -124,19 +126,24 @@ function write(message) {
 
 function received(frame) {
   lastFrame = performance.now();
+  if (crowded && ["subscribed", "snapshot", "update"].includes(frame.type)) {
+    crowded = null;
+    tell("live");
+  }
   if (frame.type === "welcome") {
     attempts = 0;
     const returned = welcome !== null;
     welcome = frame.data;
+    crowded = null;
     if (currentKey()) write({ action: "auth", token: currentKey() });
-    pending.subscribe.clear();
-    pending.unsubscribe.clear();
-    subscribe([...wanted.values()]);
+    everything();
     tell("live");
     if (returned) document.dispatchEvent(new CustomEvent("serverreturn"));
   } else if (frame.type === "authenticated") {
     welcome = { ...welcome, ...frame.data };
     tell("live");
+  } else if (frame.type === "error" && frame.details?.policy === "connections") {
+    wait(frame);
   } else if (frame.type === "snapshot" || frame.type === "update") {
     const entry = wanted.get(name(frame.channel, frame.symbol ?? null));
     if (entry) {
@@ -148,8 +155,32 @@ function received(frame) {
   for (const listener of frameListeners) listener(frame);
 }
 
+function everything() {
+  pending.subscribe.clear();
+  pending.unsubscribe.clear();
+  subscribe([...wanted.values()]);
+}
+
+// Connected, yet with nothing on it: other pages hold all connections of the tier. One of them may be closed any time.
+function wait(frame) {
+  clearTimeout(patience);
+  patience = setTimeout(() => {
+    if (!crowded || !socket) return;
+    write({ action: "subscribe", channel: "system" });
+    everything();
+  }, Math.max(5, frame.retry_after ?? 0) * 1000 * (1 + Math.random()));
+  const news = !crowded;
+  crowded = frame.error;
+  if (news) tell("crowded");
+}
+
+/** Why nothing comes, in the server's words, or null. */
+export const crowd = () => crowded;
+
 function open() {
   clearTimeout(timer);
+  clearTimeout(patience);
+  crowded = null;
   const url = address("ws", { channels: "system" });
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   tell(welcome ? "reconnecting" : "connecting");

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { h, setText } from "../dom.js";
 import * as format from "../format.js";
-import { badge, change, empty, every, field, heading, provenance, sparkline } from "../parts.js";
+import { ago, badge, change, empty, every, field, heading, provenance, sparkline } from "../parts.js";
 import * as stream from "../stream.js";
 import { table } from "../table.js";
 import { pick, renewed } from "./controls.js";
@@ -13,6 +13,7 @@ const RENEWED_S = 60;
 const FLASH_MS = 600;
 const SETTLE_MS = 250;
 const SORTED_S = 3;
+const UNHEARD_MS = 4_000;
 const LIVE = new Set(["price", "change_24h", "confidence"]);
 const KINDS = {
   up: ["rising in 24 h", (row) => row.change_24h_pct > 0],
@@ -117,15 +118,33 @@ function globalFigures(node, signal) {
     return { value, more };
   };
   const [cap, volume, btc, eth] = ["Market cap", "Volume 24 h", "BTC share", "ETH share"].map(tile);
-  const stop = stream.watch("market", null, ({ data }) => {
+  const part = (value) => format.share(value === null ? null : value / 100);
+  const draw = (data, time) => {
     setText(cap.value, format.money(data.market_cap));
     cap.more.replaceChildren(change(data.market_cap_change_24h_pct));
     setText(volume.value, format.money(data.volume_24h));
-    setText(volume.more, data.figures_fetched_at ? format.ago(data.figures_fetched_at) : "");
-    setText(btc.value, format.share(data.btc_dominance_pct / 100));
-    setText(eth.value, format.share(data.eth_dominance_pct / 100));
+    volume.more.replaceChildren(...(time ? [ago(time)] : []));
+    setText(btc.value, part(data.btc_dominance_pct));
+    setText(eth.value, part(data.eth_dominance_pct));
+  };
+  let heard = -Infinity;
+  const stop = stream.watch("market", null, ({ data }) => {
+    if (!data) return; // a snapshot before the first figures has none
+    heard = performance.now();
+    draw(data, data.figures_fetched_at);
   });
-  signal.addEventListener("abort", stop, { once: true });
+  // Where no stream comes through, the tiles are as old as the list.
+  const ask = async () => {
+    if (performance.now() - heard < RENEWED_S * 1000) return;
+    const answer = await api.get("api/market", { signal }).catch(() => null);
+    if (answer && !signal.aborted) draw(answer, answer.meta.fetched_at);
+  };
+  const first = setTimeout(ask, UNHEARD_MS);
+  every(RENEWED_S, signal, ask);
+  signal.addEventListener("abort", () => {
+    stop();
+    clearTimeout(first);
+  }, { once: true });
 }
 
 /** The table: rows of the list, each joined with its live price while it is in sight. */

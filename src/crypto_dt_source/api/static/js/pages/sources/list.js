@@ -38,7 +38,7 @@ const columns = (score, span) => [
     id: "latency", title: "Latency, ms", numeric: true, wide: true, value: (row) => row.latency_p50_ms,
     cell: (row) => (row.latency_p50_ms === null ? format.NONE : h("span", { title: "Median and 95th percentile" }, ms(row.latency_p50_ms), h("span", { class: "soft" }, ` / ${ms(row.latency_p95_ms)}`))),
   },
-  { id: "available", title: "Available", numeric: true, value: (row) => score(row)?.availability_pct, cell: (row) => percentage(score(row)?.availability_pct ?? null) },
+  { id: "available", title: "Available", numeric: true, wide: true, value: (row) => score(row)?.availability_pct, cell: (row) => percentage(score(row)?.availability_pct ?? null) },
   { id: "history", title: "Over time", wide: true, cell: (row) => (score(row)?.history ? strip(score(row).history, span()) : h("span", { class: "soft" }, format.NONE)) },
   {
     id: "budget", title: "Budget left", wide: true, value: leftOf,

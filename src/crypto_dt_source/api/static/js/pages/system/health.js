@@ -126,7 +126,7 @@ function routeTable(routes) {
       { id: "route", title: "Route", first: true, value: (row) => row.route, cell: (row) => h("span", { class: "mono clip", title: row.route }, row.route) },
       { id: "count", title: "Requests", numeric: true, value: (row) => row.count, cell: (row) => count(row.count) },
       { id: "errors", title: "Errors", numeric: true, value: (row) => row.errors, cell: (row) => count(row.errors) },
-      { id: "mean", title: "Mean, ms", numeric: true, value: (row) => row.mean_ms, cell: (row) => most(row.mean_ms) },
+      { id: "mean", title: "Mean, ms", numeric: true, wide: true, value: (row) => row.mean_ms, cell: (row) => most(row.mean_ms) },
       { id: "p95", title: "95th, ms", numeric: true, wide: true, value: (row) => row.p95_at_most_ms, cell: (row) => most(row.p95_at_most_ms) },
     ],
   });
