@@ -96,7 +96,12 @@ def test_a_page_without_a_place_on_the_stream_says_so_and_takes_one_later(
     browser: Browser, demo: Demo
 ) -> None:
     """The server as it is with all connections of the tier taken; on a machine whose clock is an hour ahead."""
-    refused = {"type": "error", "error": "All are open.", "details": {"policy": "connections"}, "retry_after": 5}
+    refused = {
+        "type": "error",
+        "error": "All are open.",
+        "details": {"policy": "connections"},
+        "retry_after": 5,
+    }
     asked: list[Any] = []
 
     def serve(route: WebSocketRoute) -> None:
