@@ -46,6 +46,10 @@ async def test_two_processes_count_together_and_a_restart_forgets_nothing(
         assert await statuses(again, 1) == [429]
 
 
+LOOKS = 10
+"""For a server that has just been started on a busy machine to answer within the limiter's half a second."""
+
+
 async def test_while_it_is_down_requests_pass_with_one_warning_and_health_says_so(
     tmp_path: Path, server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,8 +86,11 @@ async def test_while_it_is_down_requests_pass_with_one_warning_and_health_says_s
         assert capsys.readouterr().err.count("redis does not answer") == 1
 
         server.start()
-        await clock.advance(2.1)
-        component = (await api.data("/api/health"))["components"]["limiter"]
+        for _ in range(LOOKS):
+            await clock.advance(2.1)
+            component = (await api.data("/api/health"))["components"]["limiter"]
+            if component["status"] == "ok":
+                break
         assert (component["status"], component["reason"], component["unchecked"]) == ("ok", None, 11)
         assert await statuses(api, 4) == [200, 200, 200, 429]
 

@@ -80,14 +80,15 @@ async def test_the_end_of_a_run_is_stored_once_the_database_has_time(
     """Without it the run would be under way until its deadline, and the next one not begin."""
     found = await rig(tmp_path)
     try:
-        monkeypatch.setattr(schedule, "RECORD_S", 0.01)
         run = JobRun("news", TIMETABLE, 1, 1)
         assert await found.schedule.began(found.timed, run, taken=True)
         before = JobRun("quotes:a", PERSON, 1, 1, 2, OK)
-        async with found.store.between():
-            # The writer holds this one, and the other waits behind it.
-            await found.schedule.ended(found.internal, before)
-            await found.schedule.ended(found.timed, run._replace(ended_ms=2, outcome=OK))
+        with monkeypatch.context() as busy:
+            busy.setattr(schedule, "RECORD_S", 0.01)
+            async with found.store.between():
+                # The writer holds this one, and the other waits behind it.
+                await found.schedule.ended(found.internal, before)
+                await found.schedule.ended(found.timed, run._replace(ended_ms=2, outcome=OK))
         assert await found.ran(found.timed, OK)
         assert await found.kept(found.timed) == [OK, OK]
     finally:
