@@ -91,12 +91,13 @@ export async function candles(node, label) {
   };
 }
 
-/** A line or an area over days; `set([{time: "2026-11-22" or epoch seconds, value}])`. `write` formats values. */
+/** A line or an area over days; `set([{time: "2026-11-22", value}])`. `write` formats values. */
 export async function line(node, label, { area = false, variable = "--accent", write = null } = {}) {
   const held = await chart(node, label, write ? { localization: { priceFormatter: write } } : {});
   const series = area ? held.chart.addAreaSeries({ lineWidth: 2 }) : held.chart.addLineSeries({ lineWidth: 2 });
   held.repaint(() => {
     const ink = colour(variable);
+    held.chart.timeScale().applyOptions({ timeVisible: false });
     series.applyOptions(area ? { lineColor: ink, topColor: `${ink}55`, bottomColor: `${ink}05` } : { color: ink });
   });
   return {
