@@ -31,6 +31,7 @@ from crypto_dt_source.model.candle import HOUR_MS
 from crypto_dt_source.model.crontab import Crontab
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.services.schedule import OK
+from crypto_dt_source.store.repos import identity
 from crypto_dt_source.store.repos import jobs as job_repo
 from crypto_dt_source.store.repos.jobs import JobRun
 from crypto_dt_source.store.tables import metadata
@@ -65,6 +66,8 @@ KEPT_MS = {
     "job_runs.started_ms": 30 * DAY_MS,
 }
 """How long rows are kept, by table and time. One clean-up a day, and an archive that takes whole days, add two."""
+FOR_GOOD = {"kept": f" WHERE key <> '{identity.KEY}'"}
+"""Which rows of such a table leave: the id that a database is known by stays."""
 GROWING = frozenset(
     "archives assets backups defi_protocols diagnoses discovery_runs fear_greed job_runs numbers ohlcv pool_events"
     " provider_hours series tvl_history".split()
@@ -121,7 +124,7 @@ async def look(rt: Runtime, folder: Path) -> Day:
     late = []
     for column, kept_ms in KEPT_MS.items():
         table, _, name = column.partition(".")
-        ((oldest,),) = await rt.store.fetch(f"SELECT MIN({name}) FROM {table}")
+        ((oldest,),) = await rt.store.fetch(f"SELECT MIN({name}) FROM {table}{FOR_GOOD.get(table, '')}")
         if oldest is not None and rt.clock.now_ms() - oldest > kept_ms + 2 * DAY_MS:
             late.append(f"{table}: {(rt.clock.now_ms() - oldest) / DAY_MS:.1f} days of {kept_ms / DAY_MS:g}")
     classes = Counter(type(thing) for thing in gc.get_objects())
