@@ -33,10 +33,13 @@ async def coins(
     lines = await sparklines.by_asset(rt) if sparkline else None
     rows, total, more = await coin_pages.coins_from(rt, (page - 1) * page_size, page_size)
     content = {
-        "data": [coin_view(c, lines) for c in rows.value],
+        "data": [coin_view(c, lines.value if lines is not None else None) for c in rows.value],
         "page": about_page(page, page_size, total, more),
     }
-    return data_response(request, content, meta_of(rt, rows), ttl_s=rt.freshness.coins)
+    about = meta_of(rt, rows)
+    if lines is not None:
+        about["source"] = sorted({*about["source"], *lines.source})
+    return data_response(request, content, about, ttl_s=rt.freshness.coins)
 
 
 def _found(asset: Asset) -> dict[str, Any]:
