@@ -29,6 +29,9 @@ from .prices import PricePoint, Pricer
 log = logger("live")
 PUBLISH_S = 0.25
 """Shortest time between two published prices of an asset."""
+TURN_S = 0.002
+"""How long publishing may go on before frames come in again: assets are often due together, and one in each turn of the loop
+would make the last of them wait for as many turns."""
 TRADES_SHOWN = 50
 """Trades a snapshot begins with."""
 TRADED = 2000
@@ -172,15 +175,23 @@ class LiveMarket:
             while not self._due:
                 self._more.clear()
                 await self._more.wait()
-            wait = self._due[0][0] - self._clock.monotonic()
+            now = self._clock.monotonic()
+            wait = self._due[0][0] - now
             if wait > 0:
                 await self._clock.sleep(min(wait, PUBLISH_S))
                 continue
+            self._publish_due(now, now + TURN_S)
+            await self._clock.sleep(0)
+
+    def _publish_due(self, now: float, until: float) -> None:
+        """Publish what is due, the longest due first; stops at `until`."""
+        while self._due and self._due[0][0] <= now:
             _, asset = heapq.heappop(self._due)
             self._waiting.discard(asset)
             self.publish(asset)
-            # What was published goes out, and frames come in, before the next one: assets are often due together.
-            await self._clock.sleep(0)
+            now = self._clock.monotonic()
+            if now >= until:
+                return
 
     def publish(self, asset_id: str) -> None:
         """Decide the price of an asset and publish it where anything of it is new: a price that stands and was confirmed
