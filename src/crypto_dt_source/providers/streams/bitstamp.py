@@ -18,7 +18,7 @@ import msgspec
 from ...model.errors import PayloadChanged
 from ..adapters.bitstamp import SIDES, symbol
 from ..kit import Splitter
-from ..streaming import Alive, Ending, Event, Refused, Stream, Subscribed, Topic
+from ..streaming import Alive, Channel, Ending, Event, Refused, Stream, Subscribed, Topic
 from ._session import Count, Number, VenueSession, frames, spoken, text
 
 PREFIX = "live_trades_"
@@ -59,16 +59,14 @@ class BitstampSession(VenueSession):
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider, symbol, split)
-        self._wanted: dict[str, list[Topic]] = {}
+        self._wanted: dict[str, dict[Channel, Topic]] = {}
 
     def subscribe(self, topics: Sequence[Topic]) -> list[str]:
         """Frames that ask for these topics: one channel serves both of a pair."""
         names = []
         for topic in topics:
             name = PREFIX + self._names(topic.pair)
-            wanted = self._wanted.setdefault(name, [])
-            if topic not in wanted:
-                wanted.append(topic)
+            self._wanted.setdefault(name, {})[topic.channel] = topic
             names.append(name)
         # Asking for a channel again is confirmed again, so a second topic of a pair gets its confirmation.
         return [text({"event": "bts:subscribe", "data": {"channel": name}}) for name in dict.fromkeys(names)]
@@ -78,13 +76,11 @@ class BitstampSession(VenueSession):
         ended = []
         for topic in topics:
             name = PREFIX + symbol(topic.pair)
-            wanted = self._wanted.get(name, [])
-            if topic in wanted:
-                wanted.remove(topic)
-                if not wanted:
-                    del self._wanted[name]
-                    self._forget([Topic("trades", topic.pair)])
-                    ended.append(name)
+            wanted = self._wanted.get(name, {})
+            if wanted.pop(topic.channel, None) is not None and not wanted:
+                del self._wanted[name]
+                self._forget([Topic("trades", topic.pair)])
+                ended.append(name)
         return [text({"event": "bts:unsubscribe", "data": {"channel": name}}) for name in ended]
 
     def ping(self) -> str:
@@ -114,14 +110,12 @@ class BitstampSession(VenueSession):
         if not price or not size:
             return []
         event_ms = data.microtimestamp // 1000
-        events: list[Event] = []
-        # A channel nobody asked for here has trades.
-        for topic in self._wanted.get(channel) or (Topic("trades", market.pair),):
-            if topic[0] == "ticker":
-                events += self._quote(
-                    market, price, None, None, None, None, None, None, None, event_ms, received_ms
-                )
-                continue
+        wanted, events = self._wanted.get(channel), []
+        if wanted is not None and "ticker" in wanted:
+            events = self._quote(
+                market, price, None, None, None, None, None, None, None, event_ms, received_ms
+            )
+        if wanted is None or "trades" in wanted:  # a channel nobody asked for here has trades
             trade = self._trade(market, str(number), price, size, side, event_ms, received_ms)
             if trade is not None:
                 events.append(trade)
@@ -130,7 +124,7 @@ class BitstampSession(VenueSession):
     def _others(self, frame: str, changed: bool = False) -> list[Event]:
         """The venue's own events, and whatever else it may send."""
         other = _other(frame)
-        topics = tuple(self._wanted.get(other.channel, ()))
+        topics = tuple(self._wanted.get(other.channel, {}).values())
         if other.event == "bts:subscription_succeeded":
             return [Subscribed(topics)] if topics else []
         if other.event == "bts:heartbeat":
