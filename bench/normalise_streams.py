@@ -249,13 +249,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not WIRE.is_dir():
         print("skipped: the recorded frames (shared/wire/ws beside the checkout) are not here")
         return 0
-    if importlib.util.find_spec("ccxt") is None:
-        if not PYTHON_WITH_BOTH.exists() or Path(sys.prefix) == PYTHON_WITH_BOTH.parent.parent:
-            print("ccxt is not installed: run `make bench`, which makes an environment for it")
-            return 2
+    if PYTHON_WITH_BOTH.exists() and Path(sys.prefix) != PYTHON_WITH_BOTH.parent.parent:
         given = sys.argv[1:] if argv is None else argv
         again = [str(PYTHON_WITH_BOTH), "-m", "bench.normalise_streams", *given]
         return subprocess.call(again, cwd=Path(__file__).resolve().parent.parent)
+    if importlib.util.find_spec("ccxt") is None:
+        print("ccxt is not installed: run `make bench`, which makes an environment for it")
+        return 2
     have_cryptofeed = True
     try:
         import cryptofeed.exchanges  # noqa: F401
