@@ -99,6 +99,7 @@ async def _decide(store: Store, word: str, rest_s: float) -> None:
             print(f"refused {error.kind}", flush=True)
             if error.kind == "superseded":
                 return
+            await asyncio.sleep(rest_s)
             continue
         print(f"{kind} {name}", flush=True)
         await asyncio.sleep(rest_s)
@@ -143,7 +144,7 @@ class Life:
     last_ms: int = 0
     acked: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in PROMISES})
     refused: int = 0
-    """Decisions it took no more, for a newer start had taken over."""
+    """Decisions it took no more, for a newer start took over."""
 
     def hear(self, until: float, *, ready: bool = False, acked: bool = False) -> None:
         """Take its lines until then, or until it is ready, or until it has acknowledged something."""
@@ -157,7 +158,7 @@ class Life:
                 self.first_ms = self.first_ms or int(rest)
                 self.last_ms = int(rest)
             elif word == "refused":
-                self.refused += rest == "superseded"
+                self.refused += rest in ("awaited", "superseded")
             elif word in self.acked:
                 self.acked[word].add(rest)
                 if acked:

@@ -57,37 +57,17 @@ def simulator(seed: int, clock: Clock) -> SimApp:
     return app
 
 
-def _terms(context: Any) -> tuple[Any, ...]:
-    """How a router was included."""
-    return context.prefix, context.tags, context.dependencies, context.responses, context.include_in_schema
-
-
-def share_routes() -> None:
-    """FastAPI builds the routes of an included router, and their document, anew for each application: a third of the time
-    of all tests of the API. Where `api.app` is loaded, its applications have them from the first of them."""
+def share_document() -> None:
+    """The document of the routes, which FastAPI makes anew for each application. Where `api.app` is loaded, its applications
+    have it from the first of them."""
     application: Any = sys.modules.get("crypto_dt_source.api.app")
     if application is None:
         return
-    from fastapi.routing import _IncludedRouter
-
-    ours = {id(module.router) for module in application.ROUTERS}
-    first: dict[int, Any] = {}
-    build = _IncludedRouter.effective_candidates
-
-    def effective_candidates(self: Any) -> Any:
-        if self._effective_candidates_version is None and id(self.original_router) in ours:
-            twin = first.setdefault(id(self.original_router), self)
-            if _terms(twin.include_context) == _terms(self.include_context):
-                self._effective_candidates = twin._effective_candidates
-                self._effective_candidates_version = twin._effective_candidates_version
-        return build(self)
-
-    _IncludedRouter.effective_candidates = effective_candidates  # type: ignore[method-assign]
     made: dict[Any, bytes] = {}
     make = application.documents.get_openapi
 
     def get_openapi(**of: Any) -> Any:
-        key = tuple(getattr(r, "path", None) or id(r.original_router) for r in of["routes"])
+        key = tuple((route.path, *sorted(route.methods)) for route in of["routes"])
         if key not in made:
             made[key] = msgspec.json.encode(make(**of))
         return msgspec.json.decode(made[key])

@@ -39,7 +39,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
     import built_once  # not by the process that only hands out the tests
 
-    built_once.share_routes()
+    built_once.share_document()
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,12 @@ from typing import Any, cast
 import pytest
 
 import harness
-from crypto_dt_source import wiring
+from crypto_dt_source import wiring, wiring_keeping
 from crypto_dt_source.clock import SystemClock
 from crypto_dt_source.services import access, backup, collect, pools
 from crypto_dt_source.settings import SettingsError
-from crypto_dt_source.store import StoreError
+from crypto_dt_source.store import StoreError, StoreOpenError, chain
+from crypto_dt_source.store.targets import Target
 from crypto_dt_source.wiring_keeping import open_kept
 
 SALT = "5f0c9a7be1d2438f96b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708"
@@ -48,6 +49,24 @@ async def test_only_a_process_that_serves_ships(tmp_path: Path) -> None:
             assert (keeping.shipper is not None) == ships
         assert (tmp_path / "target").exists() == ships
     assert str(tmp_path) in keeping.backups.shown
+
+
+async def test_a_database_that_cannot_be_opened_gives_the_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = harness.settings(tmp_path, ship_url=str(tmp_path / "target"), api_key_salt=SALT)
+    claimed = []
+
+    async def failing(*_: Any, **__: Any) -> None:
+        claimed.extend(await chain.claims(target))
+        raise StoreOpenError("no")
+
+    target = Target(str(tmp_path / "target"))
+    monkeypatch.setattr(wiring_keeping, "open_store", failing)
+    async with AsyncExitStack() as stack:
+        with pytest.raises(StoreOpenError, match="no"):
+            await open_kept(given, SystemClock(), stack, ships=True)
+    assert (len(claimed), await chain.claims(target)) == (1, [])
 
 
 async def test_backups_that_went_with_the_disk_are_begun_anew(tmp_path: Path) -> None:

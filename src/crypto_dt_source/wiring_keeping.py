@@ -13,7 +13,7 @@ from .store import Store, open_store, parse_url
 from .store.engine import SCHEMA
 from .store.marker import mark
 from .store.shipping import Shipper
-from .store.takeup import TakenUp, take_up
+from .store.takeup import TakenUp, give_back, take_up
 from .store.targets import Target, TargetError
 
 
@@ -55,9 +55,14 @@ async def open_kept(
         taken = await _taken(settings, target, clock)
         if taken.base is not None:
             await begin_backups(settings)
-    store = await open_store(
-        settings.sql_url(), pool_size=settings.database_pool_size, clock=clock, beside=beside
-    )
+    try:
+        store = await open_store(
+            settings.sql_url(), pool_size=settings.database_pool_size, clock=clock, beside=beside
+        )
+    except BaseException:
+        if target is not None and taken is not None:
+            await give_back(target, taken)
+        raise
     stack.push_async_callback(store.close)
     shipper = None
     if target is not None and taken is not None:

@@ -193,9 +193,6 @@ NONSENSE = "page=zzz&limit=zzz&days=zzz&grace_seconds=zzz&dataset=zzz&channels=z
 
 def routes(found: Iterable[Any]) -> Iterator[tuple[str, APIRoute]]:
     for route in found:
-        if hasattr(route, "original_router"):
-            yield from routes(route.original_router.routes)
-            continue
         # A mount, a WebSocket or a plain route would be open to everybody unseen.
         assert isinstance(route, APIRoute), route
         for method in route.methods or ():

@@ -1,36 +1,15 @@
-"""The routers are made ready by themselves after a start, one at a time."""
+"""Every route is complete when the application is: no request has to wait until routes are built, nor the loop."""
 
 from __future__ import annotations
 
-import asyncio
+from starlette.routing import Route
 
-from fastapi import FastAPI
-
-from crypto_dt_source.api import app as application
-from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.api.app import ROUTERS, create_app
 
 
-class _Seen:
-    """A route that notes when it is looked through."""
-
-    def __init__(self, clock: ManualClock, seen: list[float]) -> None:
-        self._clock, self._seen = clock, seen
-
-    def matches(self, scope: object) -> None:
-        self._seen.append(self._clock.monotonic())
-
-
-async def test_each_router_is_looked_through_once_and_never_two_together() -> None:
-    clock = ManualClock()
-    seen: list[float] = []
-    app = FastAPI()
-    app.router.routes[:] = [_Seen(clock, seen) for _ in range(3)]  # type: ignore[misc]
-    task = asyncio.create_task(application._prepare(app, clock))
-    await clock.advance(application.READY_FROM_S + 4 * application.READY_EVERY_S)
-    assert task.done()
-    first, every = application.READY_FROM_S, application.READY_EVERY_S
-    assert [round(at - first, 6) for at in seen] == [0, every, 2 * every]
-
-
-def test_health_is_the_first_router() -> None:
-    assert application.ROUTERS[0].__name__.endswith(".health")
+def test_the_routes_of_an_application_are_those_its_routers_made_on_import() -> None:
+    found = create_app().router.routes
+    assert [type(route).__name__ for route in found if not isinstance(route, Route)] == []
+    of_routers = [route for module in ROUTERS for route in module.router.routes]
+    # `include_router` would put a stand-in here that builds them again when the first request comes by.
+    assert [id(route) for route in found[-len(of_routers) :]] == [id(route) for route in of_routers]

@@ -13,6 +13,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from crypto_dt_source.security.tiers import READ
+from crypto_dt_source.services import access
 from socket_server import LIMIT_S, Live, live
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -129,6 +131,72 @@ async def test_an_id_of_another_run_is_a_gap(server: Live, place: str) -> None:
     async with events(server, "?channels=news", Last_Event_ID=named) as stream:
         _, snapshot = await stream.some(2)
         assert (snapshot["type"], snapshot["gap"]) == ("snapshot", True)
+    await gone(server)
+
+
+LONG = 30
+"""Symbols of a beginning that does not fit into a queue at once."""
+
+
+@pytest.fixture
+def large(server: Live, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A state of 16 KB each; gives the query that asks for all of them."""
+    monkeypatch.setattr(server.rt.hub, "state", lambda channel, symbol: "x" * 16_384)
+    symbols = [symbol for symbol in server.rt.sessions.state.symbols() if symbol.isalnum()][:LONG]
+    return f"?channels=trades&symbols={','.join(symbols)}"
+
+
+@pytest.mark.parametrize("place", ["", "00000000.5"])
+async def test_a_beginning_larger_than_a_queue(server: Live, large: str, place: str) -> None:
+    async with events(server, large, Last_Event_ID=place) as stream:
+        _, *first = await stream.some(1 + LONG)
+        assert len({frame["symbol"] for frame in first}) == LONG
+        assert [frame.get("gap", False) for frame in first] == [bool(place)] * LONG
+        server.publish("trades", first[-1]["symbol"], "live")
+        assert (await stream.some(1))[0]["data"] == "live"
+        assert stream.id == f"{server.rt.hub.epoch}.{server.rt.hub.serial}"
+    await gone(server)
+
+
+async def test_who_is_cut_off_while_it_begins_begins_again(server: Live, large: str) -> None:
+    async with events(server, large) as stream:
+        await stream.some(5)
+        assert stream.id == ""
+    await gone(server)
+    place = f"{server.rt.hub.epoch}.0"
+    for _ in range(300):
+        server.publish("trades", "BTC", 1)
+        server.publish("trades", "ETH", 1)
+    async with events(server, large, Last_Event_ID=place) as stream:
+        # One of the two that have lost frames has come: the other has to come again after the next break.
+        assert (await stream.some(2))[1]["gap"] is True
+        assert stream.id in ("", place)
+    await gone(server)
+
+
+async def test_every_symbol_goes_on_from_its_place(server: Live) -> None:
+    query = "?channels=trades&symbols=*"
+    async with events(server, query) as stream:
+        await stream.some(1)
+        while not server.rt.hub._wildcards.get("trades"):
+            await server.clock.settle()
+        server.publish("trades", "DOGE", 1)
+        await stream.some(1)
+        place = stream.id
+    await gone(server)
+    server.publish("trades", "DOGE", 2)
+    server.publish("trades", "LTC", 3)
+    async with events(server, query, Last_Event_ID=place) as stream:
+        assert [frame.get("data") for frame in (await stream.some(3))[1:]] == [2, 3]
+    await gone(server)
+
+
+async def test_a_key_in_the_address(server: Live) -> None:
+    secret, _ = await access.create(server.rt.access, "page", tier="pro", scopes=(READ,))
+    async with events(server, f"?channels=news&token={secret}") as stream:
+        assert (await stream.some(1))[0]["data"]["tier"] == "pro"
+    async with events(server, "?channels=news&token=cdts_live_wrong") as stream:
+        assert stream.reply.status == 401
     await gone(server)
 
 

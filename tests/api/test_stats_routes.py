@@ -14,7 +14,7 @@ import pytest_asyncio
 from in_process import Service, error_of, service
 
 from crypto_dt_source.api.app import create_app
-from crypto_dt_source.model.errors import UpstreamError
+from crypto_dt_source.model.errors import UpstreamError, UpstreamUnreachable
 from crypto_dt_source.services import collect, statistics
 from crypto_dt_source.services.upstreams import ADVICE
 from crypto_dt_source.stream import Event
@@ -79,10 +79,11 @@ async def test_health_has_every_component_of_the_contract(api: Service) -> None:
         body["metrics"]
     )
     assert set(await api.data("/api/hf/health")) == set(body)
-    for source in api.rt.gateway.sources.values():
-        source.health.last_failure = "upstream_unreachable"
+    for upstream in "abcde":
+        api.rt.gateway.outage.failed(upstream, UpstreamUnreachable("no route"))
     cut_off = (await api.data("/api/health"))["components"]["providers"]["reason"]
-    assert cut_off.endswith("none can be reached from here; look at DNS, the proxy and the firewall")
+    assert cut_off.endswith("; look at DNS, the proxy and the firewall")
+    api.rt.gateway.outage.heard()
 
 
 async def test_failures_are_by_class_with_what_to_do(api: Service) -> None:

@@ -28,6 +28,29 @@ async def test_a_pair_is_answered_in_its_own_currency(api: Service, text: str, v
     assert (await api.data(f"/api/prices/{text}/sources"))["vs"] == vs
 
 
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/api/prices/BTC/history", "/api/prices/history/BTC"),
+        ("/api/prices/btc/EUR/History/", "/api/prices/history/btc/EUR"),
+        ("/api/prices/BTC/EUR/candles", "/api/ohlcv?symbol=BTC%2FEUR"),
+        ("/api/coins/BTC/sources", "/api/prices/BTC/sources"),
+    ],
+)
+async def test_a_guessed_path_is_answered_with_the_right_one(api: Service, path: str, route: str) -> None:
+    body = await api.error(path, 404, "not_found")
+    assert body["error"].endswith(f" {route}.")
+    assert body["details"] == {"route": route}
+    if "ohlcv" not in route:
+        await api.data(route)
+
+
+async def test_what_is_no_symbol_is_no_guess_either(api: Service) -> None:
+    await api.error("/api/prices/BTX/history", 404, "unknown_symbol")
+    await api.error("/api/prices/history", 404, "unknown_symbol")
+    await api.error("/api/prices/BTC/nonsense", 404, "unknown_symbol")
+
+
 async def test_an_asked_currency_wins_over_the_pair(api: Service) -> None:
     assert (await api.data("/api/prices/BTC-EUR?vs=gbp"))["data"]["vs"] == "gbp"
     body = await api.data("/api/prices?symbols=BTC-EUR,ETH/USDT,SOL&vs=USD")

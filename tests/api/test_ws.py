@@ -109,15 +109,6 @@ async def test_every_channel_at_once(server: Live) -> None:
         assert {"market", "news", "sentiment", "defi", "health", "pools", "jobs", "system"} <= named.keys()
 
 
-async def test_every_symbol_of_a_channel(server: Live) -> None:
-    async with server.connected("/ws/trades?symbols=*") as socket:
-        await until(socket, "welcome")
-        await ask(socket, {"action": "ping"}, "pong")
-        server.publish("trades", "XYZ", 1)
-        server.publish("trades", "BTC", 2)
-        assert [frame["symbol"] for frame in await frames(socket, 2)] == ["XYZ", "BTC"]
-
-
 BAD = {
     "no json": ("{", "bad_request"),
     "no object": ("[1]", "invalid_parameter"),

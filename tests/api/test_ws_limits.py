@@ -39,6 +39,7 @@ async def test_one_connection_more_has_to_show_a_key(tmp_path: Path) -> None:
             error = await ask(third, {"action": "subscribe", "channel": "market"}, "error")
             assert error["code"] == "rate_limited"
             await ask(third, {"action": "auth", "token": secret}, "authenticated")
+            assert (await until(third, "snapshot"))["channel"] == "jobs"
             await ask(third, {"action": "subscribe", "channel": "market"}, "subscribed")
             with pytest.raises(InvalidStatus) as refused:
                 async with server.connected("/ws", **{"X-API-Key": secret}):

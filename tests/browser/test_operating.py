@@ -74,6 +74,46 @@ def test_sources_and_pools_are_changed_with_a_key(browser: Browser, demo: Demo) 
         assert visitor.fails() == []
 
 
+def test_a_pool_is_made_changed_and_deleted_with_a_key(browser: Browser, demo: Demo) -> None:
+    with visit(browser, demo.url) as visitor:
+        visitor.page.clock.install()
+        page = visitor.go("sources/pools")
+        expect(page.locator("#main .empty", has_text="admin scope")).to_be_visible(timeout=20_000)
+        visitor.key(demo.key)
+        for name, value in (("id", "own"), ("name", "<b>Our</b> own"), ("category", "exchange")):
+            page.fill(f"input[name={name}]", value)
+        page.get_by_role("button", name="Make", exact=True).click()
+        expect(page.locator(".outcome.bad")).to_contain_text("capabilities: must be")
+        page.check("input[value=book]")
+        page.get_by_role("button", name="Make", exact=True).click()
+        for provider in ("kraken", "okx"):
+            page.fill("input[name=provider]", provider)
+            page.get_by_role("button", name="Put in", exact=True).click()
+            told(page, f"{provider} is a member now.")
+        page.get_by_role("button", name="Edit: okx").click()
+        page.fill("input[name=priority]", "1")
+        page.get_by_role("button", name="Put in", exact=True).click()
+        told(page, "okx is changed.")
+        agreed(page, "Take out: kraken")
+        told(page, "kraken is no member any more.")
+        page.select_option("select[name=strategy]", "weighted")
+        page.get_by_role("button", name="Save", exact=True).click()
+        told(page, "The pool is changed.")
+        (own,) = [pool for pool in asked(demo, "GET", "/api/pools") if pool["id"] == "own"]
+        assert (own["name"], own["strategy"], own["capabilities"]) == ("<b>Our</b> own", "weighted", ["book"])
+        assert [(each["provider"], each["priority"]) for each in own["members"]] == [("okx", 1)]
+        agreed(page, "Delete")
+        expect(page.locator("tr[data-id=exchanges]")).to_be_visible()
+        expect(page.locator("tr[data-id=own]")).to_have_count(0)
+        assert visitor.fails("422") == []
+        # A list that stays open is asked for again.
+        page.evaluate("location.hash = '#/defi/chains'")
+        expect(page.locator("tbody tr[data-id]").first).to_be_visible()
+        with page.expect_response("**/api/defi/chains?*"):
+            page.clock.fast_forward("05:01")
+        assert visitor.fails("422") == []
+
+
 def test_a_key_is_shown_once_and_may_do_what_it_was_made_for(browser: Browser, demo: Demo) -> None:
     with visit(browser, demo.url) as visitor:
         page = visitor.go("system/keys")

@@ -108,6 +108,24 @@ async def test_it_comes_back_and_goes_on_where_it_was(server: Live) -> None:
         assert stream.reconnects >= 5
 
 
+async def test_every_symbol_goes_on_after_a_break_too(server: Live) -> None:
+    async with Stream(server.http, [Wanted("trades", ("*",))], clock=NoWait()) as stream:
+        reading = asyncio.ensure_future(some(stream, 1))
+        while not server.rt.sessions.stats()["by_channel"].get("trades"):  # type: ignore[attr-defined]
+            await server.clock.settle()
+            await asyncio.sleep(0)
+        server.publish("trades", "DOGE", 1)
+        await reading
+        for number in range(2, 12):
+            cut(server)
+            while server.rt.sessions.sessions:
+                await server.clock.settle()
+            server.publish("trades", "DOGE", number)
+            (frame,) = await some(stream, 1)
+            assert (frame.type, frame.data, frame.gap) == ("update", number, False)
+        assert stream.reconnects >= 10
+
+
 async def test_what_the_server_no_longer_has_is_marked(server: Live) -> None:
     async with Stream(server.http, [Wanted("trades", ("SOL",))], clock=NoWait()) as stream:
         await some(stream, 1)

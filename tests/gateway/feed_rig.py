@@ -15,6 +15,7 @@ from crypto_dt_source.model.quote import Pair, Quote
 from crypto_dt_source.providers.streaming import (
     Alive,
     Answer,
+    Channel,
     Ending,
     Event,
     Gap,
@@ -27,6 +28,7 @@ from crypto_dt_source.providers.streaming import (
 )
 
 BTC, ETH = Pair("BTC", "USD"), Pair("ETH", "USD")
+CHANNELS: tuple[Channel, ...] = ("ticker", "trades")
 
 
 def topic(pair: Pair = BTC) -> Topic:
@@ -65,7 +67,8 @@ class RigSession:
         if "bye" in said:
             return [Ending(said["bye"])]
         if "ok" in said:
-            return [Subscribed(tuple(topic(Pair(*p)) for p in said["ok"]))]
+            granted = (Topic(channel, Pair(*p)) for p in said["ok"] for channel in CHANNELS)
+            return [Subscribed(tuple(granted))]
         if "no" in said:
             return [Refused(tuple(topic(Pair(*p)) for p in said["no"]), "no such pair")]
         if "trade" in said:
@@ -135,7 +138,7 @@ class Rig:
         self.attempts: list[float] = []
         defaults: dict[str, object] = {
             "session": RigSession,
-            "channels": ("ticker", "trades"),
+            "channels": CHANNELS,
             "topics_a_connection": 2,
             "frames_a_second": 10.0,
             "silent_s": 10.0,

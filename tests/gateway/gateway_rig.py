@@ -243,6 +243,7 @@ class Rig:
             clock=self.clock,
             transport=self.transport,
             observer=lambda p, c, ms, code, status: self.observed.append((p, code, status)),
+            outage=self.gateway.outage,
         )
         self.gateway.sources[made.id] = source
         return source

@@ -10,8 +10,10 @@ from gateway_rig import OK, Rig, Step, ask, open_breaker, refused
 
 from crypto_dt_source.gateway import GatewayPolicy
 from crypto_dt_source.gateway.health import FIRST_REST_S, OPEN_AFTER
+from crypto_dt_source.gateway.outage import UNHEARD
 from crypto_dt_source.gateway.pool import SlowLane
 from crypto_dt_source.model.ask import Capability
+from crypto_dt_source.model.errors import UpstreamTimeout, UpstreamUnreachable
 from crypto_dt_source.providers.catalog import Limit
 
 C = Capability.BOOK
@@ -116,6 +118,47 @@ async def test_a_resting_member_is_the_last_hope_when_the_others_fail() -> None:
     rig = Rig("a", "b")
     await open_breaker(rig, "a")
     rig.script("b", Step(status=500))
+    assert await rig.book() == "a"
+
+
+async def test_nobody_waits_for_what_rests_while_nothing_can_be_reached() -> None:
+    names = "abcdef"[: UNHEARD + 1]
+    rig = Rig(*names, policy=GatewayPolicy(patience_s=1.0, background_patience_s=30.0))
+    for name in names:
+        rig.script(name, Step(error=UpstreamUnreachable))
+    for _ in range(OPEN_AFTER):
+        await refused(rig)
+    assert rig.gateway.outage.total
+    begun = rig.clock.monotonic()
+    error = await refused(rig)
+    assert rig.clock.monotonic() - begun < 0.1
+    assert {t["failure"] for t in error.details["tried"]} <= {"circuit_open", "upstream_unreachable"}
+    assert error.retry_after == 1
+    # The timetable has the time to wait, and anybody's reply ends it for all.
+    rig.script("b", OK)
+    await refused(rig)
+    provider, _, elapsed = await ask(rig, background=True)
+    assert provider == "b"
+    assert elapsed > 0.05
+    assert not rig.gateway.outage.total
+
+
+async def test_an_ask_without_a_network_ends_within_patience_and_its_calls_find_out_when_there_is_one() -> (
+    None
+):
+    names = "abcdefg"
+    rig = Rig(*names, policy=GatewayPolicy(timeout_s=8.0, patience_s=1.0))
+    for number in range(UNHEARD):
+        rig.gateway.outage.failed(f"upstream {number}", UpstreamTimeout("no name server"))
+    for name in names:
+        rig.script(name, Step(delay_s=3.0))
+    begun = rig.clock.monotonic()
+    error = await refused(rig)
+    assert 1.0 <= rig.clock.monotonic() - begun < 1.1
+    assert [t["provider"] for t in error.details["tried"]] == list(names), "one beside the other"
+    await rig.clock.advance(3.0, turns=6)
+    assert not rig.gateway.outage.total
+    assert rig.source("a").health.failures == {}
     assert await rig.book() == "a"
 
 

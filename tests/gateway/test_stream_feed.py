@@ -10,11 +10,12 @@ import pytest_asyncio
 from feed_rig import BTC, ETH, Rig, price, topic
 
 from crypto_dt_source.gateway.feed import REFUSED_S, Live, Missed, Stalled
-from crypto_dt_source.gateway.feed_line import CUT_EARLY_S, HANDOVER_AGAIN_S
+from crypto_dt_source.gateway.feed_line import CUT_EARLY_S, HANDOVER_AGAIN_S, NO_DATA_S
 from crypto_dt_source.gateway.feed_pacing import JITTER, LONGEST_REST_S
-from crypto_dt_source.gateway.feed_talk import NO_DATA_S, UNANSWERED_S, UNREADABLE
+from crypto_dt_source.gateway.feed_talk import UNANSWERED_S, UNREADABLE
 from crypto_dt_source.model.book import Trade
 from crypto_dt_source.model.quote import Pair, Quote
+from crypto_dt_source.providers.streaming import Topic
 
 SOL = Pair("SOL", "USD")
 OK = '{"ok": [["BTC", "USD"]]}'
@@ -182,7 +183,7 @@ async def test_a_refused_topic_is_not_asked_for_again(rig: Rig) -> None:
 
 async def test_before_the_venues_cut_a_successor_takes_over_without_a_gap() -> None:
     rig = Rig(lifetime_s=CUT_EARLY_S + 3600.0, silent_s=1e6)
-    rig.feed.want([topic(BTC)])
+    rig.feed.want([Topic("trades", BTC)])
     trade = '{"trade": ["BTC", "USD"], "id": "%s", "price": 5.0}'
     await rig.clock.advance(0)
     for hour in range(2):

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from crypto_dt_source.clock import ManualClock
+from crypto_dt_source.gateway.outage import UNHEARD, Outage
 from crypto_dt_source.jobs.runner import CRASH_REST_S, CRASHED, FIRST_ROUND_S, Runner
 from crypto_dt_source.jobs.timetable import Job
-from crypto_dt_source.model.errors import NoDataYet
+from crypto_dt_source.model.errors import NoDataYet, UpstreamUnreachable
 
 Work = Callable[[Any], Awaitable[int]]
 
@@ -23,7 +24,13 @@ class Rig:
 
     def __init__(self, *jobs: Job) -> None:
         self.clock = ManualClock()
-        self.rt: Any = SimpleNamespace(clock=self.clock, tasks={}, first_round=asyncio.Event())
+        self.outage = Outage()
+        self.rt: Any = SimpleNamespace(
+            clock=self.clock,
+            tasks={},
+            first_round=asyncio.Event(),
+            gateway=SimpleNamespace(outage=self.outage),
+        )
         self.runner = Runner(self.rt, jobs, seed=1)
 
     async def __aenter__(self) -> Rig:
@@ -77,6 +84,28 @@ async def test_a_failure_to_expect_is_noted_and_the_job_goes_on(capsys: pytest.C
     assert told.count("job works again") == 1
     assert told.count("provider=kraken") == 2, "of each line, so that the log can be asked for one provider"
     assert len(times) >= 4
+
+
+async def test_failures_while_nothing_can_be_reached_are_told_only_where_they_last(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def work(count: int) -> None:
+        raise UpstreamUnreachable("no route")
+
+    passes, _ = counting(lambda count: work(count) if count < 3 else None)
+    lasts, _ = counting(work)
+    async with Rig(Job("a", 10, passes, first_s=1), Job("b", 10, lasts, first_s=1)) as rig:
+        for number in range(UNHEARD):
+            rig.outage.failed(str(number), UpstreamUnreachable("no route"))
+        await rig.clock.advance(15)
+        assert rig.rt.tasks == {"a": "upstream_unreachable", "b": "upstream_unreachable"}
+        assert "job failed" not in capsys.readouterr().err
+        rig.outage.heard()
+        await rig.clock.advance(25)
+        assert rig.rt.tasks == {"a": "ok", "b": "upstream_unreachable"}
+    told = capsys.readouterr().err
+    assert told.count("job failed") == told.count("job=b") == 1
+    assert "works again" not in told
 
 
 async def test_a_bug_is_logged_with_its_traceback_and_the_job_starts_again_after_a_growing_rest(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import harness
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.gateway.feed import Feed, FeedEvent, Missed, Stalled
-from crypto_dt_source.gateway.feed_talk import NO_DATA_S
+from crypto_dt_source.gateway.feed_line import NO_DATA_S
 from crypto_dt_source.model.book import Trade
 from crypto_dt_source.model.quote import Pair, Quote
 from crypto_dt_source.providers import catalog

@@ -188,7 +188,14 @@ async def test_uses_are_stored_and_not_lost_where_that_fails(tmp_path: Path, mon
             raise StoreError("no space")
 
         monkeypatch.setattr(keys, "used", failing)
+
+        async def ended(*_: Any) -> None:
+            raise asyncio.CancelledError
+
         with pytest.raises(StoreError):
+            await access.save_uses(here)
+        monkeypatch.setattr(keys, "used", ended)
+        with pytest.raises(asyncio.CancelledError):
             await access.save_uses(here)
         monkeypatch.undo()
         assert here.keyring.used == {key.id: NOW, second.id: NOW + 1000}

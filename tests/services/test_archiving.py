@@ -179,11 +179,12 @@ async def test_a_backup_that_fails_is_recorded_and_told(rt: Any, tmp_path: Path)
     ("state", "word"),
     [
         (Shipped("t", confirmed_ms=1, superseded="9"), "newer start"),
+        (Shipped("t", confirmed_ms=1, awaited="9"), "taking over"),
         (Shipped("t", error="it does not answer"), "failed"),
         (Shipped("t", behind_ms=NOW - 61_000), "61 s ago"),
         (Shipped("t", behind_ms=NOW - 59_000), None),
     ],
-    ids=["superseded", "failed", "behind", "well"],
+    ids=["superseded", "awaited", "failed", "behind", "well"],
 )
 def test_health_says_how_shipping_goes(state: Shipped, word: str | None) -> None:
     shipper = SimpleNamespace(state=state, every_s=30)

@@ -25,7 +25,7 @@ from crypto_dt_source.services.allowance import Allowance
 from crypto_dt_source.services.listing import pair_at
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.sim.app import SimApp
-from crypto_dt_source.store import SeriesKey, StoreError
+from crypto_dt_source.store import InDoubt, SeriesKey, StoreError
 from crypto_dt_source.store.repos import assets as asset_repo
 from crypto_dt_source.store.repos import calls as call_repo
 from crypto_dt_source.store.repos import candles as candle_repo
@@ -289,6 +289,25 @@ async def test_a_job_cancelled_between_commit_and_answer_stores_nothing_twice(
     assert rt.accounts.requests == []
     await collect.store_accounts(rt)
     assert (await call_repo.request_stats(rt.store, 0)).requests == 1
+
+
+async def test_rows_that_may_be_there_are_not_stored_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rt, _, _ = rig
+    rt.accounts.request("10.0.0.1", "/api/prices", 200, 1.0)
+    rt.accounts.call("binance", Capability.BOOK, 0.01, None, 200)
+    write = call_repo.write_user_requests
+
+    async def unanswered(*arguments: Any) -> None:
+        await write(*arguments)
+        raise InDoubt("the connection was lost during COMMIT")
+
+    monkeypatch.setattr(call_repo, "write_user_requests", unanswered)
+    with pytest.raises(InDoubt):
+        await collect.store_accounts(rt)
+    monkeypatch.undo()
+    await collect.store_accounts(rt)
+    assert (await call_repo.request_stats(rt.store, 0)).requests == 1
+    assert len(await call_repo.api_calls(rt.store, 0, provider="binance")) == 1
 
 
 async def test_a_full_disk_costs_no_answer_and_shows_in_health(

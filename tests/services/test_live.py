@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 import harness
@@ -14,8 +15,10 @@ from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.gateway.feed import Live, Missed, Stalled
 from crypto_dt_source.model.book import Trade
 from crypto_dt_source.model.quote import Pair, Quote
+from crypto_dt_source.providers.resolver import Resolver
 from crypto_dt_source.providers.streaming import Topic
 from crypto_dt_source.services.live import PUBLISH_S, LiveMarket
+from crypto_dt_source.services.prices import PricePoint, Pricer
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.stream import Bus, Event
 
@@ -69,6 +72,66 @@ async def test_an_asset_is_published_at_most_four_times_a_second(stage: Stage) -
     assert 3 <= len(stage.prices()) <= 5
     await stage.clock.advance(1)
     assert stage.prices()[-1] == 199.0
+
+
+async def test_an_asset_is_decided_no_more_often_where_nothing_new_comes_of_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that counts for nothing, or an asset without a price, may send as much as it likes."""
+    for venue in VENUES:
+        stage.live.take(stage.quote(venue, 100.0))
+    await stage.clock.advance(1)
+    decided: list[float] = []
+    newest = stage.rt.pricer.newest
+
+    def counted(asset: str, vs: str = "USD") -> PricePoint | None:
+        decided.append(stage.clock.monotonic())
+        return newest(asset, vs)
+
+    monkeypatch.setattr(Pricer, "newest", lambda _, asset, vs="USD": counted(asset, vs))
+    published = len(stage.prices())
+    for step in range(500):
+        stage.live.take(stage.quote("kraken", 5000.0 + step))
+        await stage.clock.advance(0.005)
+    assert sum(at <= decided[0] + 1 for at in decided) <= 9
+    assert sum(at > decided[-1] - 1 for at in decided) <= 4
+    assert len(stage.prices()) - published <= len(decided)
+    assert stage.prices()[-1] == 100.0
+
+
+async def test_an_asset_that_moved_does_not_wait_for_one_that_is_due_later(stage: Stage) -> None:
+    for venue in VENUES:
+        stage.live.take(stage.quote(venue, 100.0))
+    await stage.clock.advance(0.1)
+    stage.live.take(stage.quote("kraken", 100.1))
+    await stage.clock.advance(0.01)
+    assert len(stage.prices()) == 1
+    for venue in VENUES:
+        stage.live.take(stage.quote(venue, 10.0, Pair("ETH", "USD")))
+    await stage.clock.advance(0.01)
+    assert stage.prices("ETH") == [10.0]
+    assert len(stage.prices()) == 1
+    await stage.clock.advance(PUBLISH_S)
+    assert len(stage.prices()) == 2
+
+
+async def test_a_stall_takes_what_is_not_proven_yet_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Resolver, "counts", lambda *_: False)
+    stage.live.take(stage.quote("kraken", 100.0))
+    assert stage.rt.board.unproven["bitcoin"]
+    stage.live.take(Stalled("kraken", (Topic("ticker", BTC),), "stream_silent", "no data"))
+    assert stage.rt.board.unproven == {}
+
+
+async def test_a_gap_of_tickers_leaves_the_candle_whole(stage: Stage) -> None:
+    stage.live.take(trade(stage, 1, 100.0))
+    await stage.clock.advance(60)
+    stage.live.take(trade(stage, 2, 100.0))
+    stage.live.take(Missed("kraken", Topic("ticker", BTC), 3))
+    stage.live.take(trade(stage, 3, 100.0))
+    assert [e.data for e in stage.said if e.channel == "candles"][-1]["incomplete"] is False
 
 
 async def test_a_stalled_stream_counts_no_more_at_once_and_again_when_it_is_back(stage: Stage) -> None:

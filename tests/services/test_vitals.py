@@ -12,7 +12,7 @@ import pytest_asyncio
 
 import harness
 from crypto_dt_source.clock import ManualClock, rfc3339
-from crypto_dt_source.model.errors import StoreUnavailable
+from crypto_dt_source.model.errors import StoreUnavailable, UpstreamUnreachable
 from crypto_dt_source.services import health, statistics
 from crypto_dt_source.services.runtime import Runtime
 from crypto_dt_source.services.vitals import PATIENCE_S, SILENT_S, Silent, Vitals
@@ -183,3 +183,33 @@ async def test_a_provider_that_goes_down_is_logged_once_down_and_once_up(
         source.health.outcomes.append(True)
     assert await statistics.watch(rt) == 1
     assert "state=up" in capsys.readouterr().err
+
+
+async def test_without_a_network_one_line_stands_for_all_and_who_stays_down_is_named_after_it(
+    running: tuple[Runtime, ManualClock], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rt, clock = running
+    sources = [rt.gateway.source(name) for name in ("kraken", "bitstamp", "okx", "gate", "htx")]
+    for source in sources:
+        source.health.outcomes.extend([True] * 100)
+    await statistics.watch(rt)
+    capsys.readouterr()
+    for source in sources:
+        source.health.outcomes.extend([False] * 100)
+        source.health.failed("upstream_unreachable", clock.now_ms(), counts=True)
+        rt.gateway.outage.failed(source.entry.source, UpstreamUnreachable("no route"))
+    for _ in range(2):
+        await statistics.watch(rt)
+    said = capsys.readouterr().err
+    assert said.count("the network seems unreachable") == 1
+    assert "a provider is down" not in said
+    rt.gateway.outage.heard()
+    for source in sources[1:]:
+        source.health.outcomes.extend([True] * 100)
+    await clock.advance(60)
+    assert await statistics.watch(rt) == 0, "nobody has failed since"
+    sources[0].health.failed("upstream_unreachable", clock.now_ms(), counts=True)
+    assert await statistics.watch(rt) == 1
+    said = capsys.readouterr().err
+    assert said.count("the network can be reached again") == 1
+    assert said.count("a provider is down") == said.count("provider=kraken") == 1

@@ -14,6 +14,7 @@ import harness
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.model.asset import AssetListing
 from crypto_dt_source.model.candle import INTERVAL_MS, floor_open
+from crypto_dt_source.model.errors import AllProvidersFailed
 from crypto_dt_source.model.quote import Pair
 from crypto_dt_source.providers.kit import Reply, Request
 from crypto_dt_source.services import candles, collect, coverage, fetches
@@ -177,3 +178,14 @@ async def test_a_range_from_before_the_start_has_no_known_time(tmp_path: Path) -
     async with harness.running(tmp_path, clock=clock, sim=sim) as (again, _, _):
         after = await ask((again, sim, clock), provider="binance", **old)
     assert (after.candles, after.state, after.fetched_ms) == (before.candles, "hit", None)
+
+
+async def test_venues_that_failed_together_are_not_asked_again_one_by_one(rig: Rig) -> None:
+    rt, sim, _ = rig
+    for source in rt.gateway.sources.values():
+        sim.faults.add(source.entry.id, "5xx", capability="candles")
+    with pytest.raises(AllProvidersFailed) as failed:
+        await ask(rig)
+    asked = [t["provider"] for t in failed.value.details["tried"] if t["failure"] != "not_offered"]
+    assert len(asked) > 2
+    assert sorted(asked) == sorted(set(asked))

@@ -123,7 +123,8 @@ async def test_price_faults_reach_the_contracts(client: Client) -> None:
     before = {row.symbol: row.mark_price for row in await funding(client, "deribit")}
     await client.fault("deribit", "power_of_ten", k=1)
     after = {row.symbol: row.mark_price for row in await funding(client, "deribit")}
-    assert after == {symbol: pytest.approx(price * 10) for symbol, price in before.items()}
+    # The venue rounds what it shows.
+    assert after == {symbol: pytest.approx(price * 10, rel=1e-5) for symbol, price in before.items()}
 
 
 @venues

@@ -152,6 +152,42 @@ async def test_a_silent_socket_says_nothing_and_goes_on_afterwards(
     await over(caller)
 
 
+async def test_a_refused_handshake_has_the_status_that_was_asked_for(
+    sim: tuple[SimApp, ManualClock],
+) -> None:
+    app, _ = sim
+    app.faults.add("bybit", "ws_refuse", params={"status": 451})
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/bybit", "query_string": b"", "headers": []}
+    await app({**scope, "extensions": {"websocket.http.response": {}}}, receive, send)
+    assert [message.get("status") for message in said] == [451, None]
+
+
+async def test_a_half_open_connection_is_lost_for_good_and_another_works(
+    sim: tuple[SimApp, ManualClock],
+) -> None:
+    caller, _ = await calling(sim, "kraken")
+    caller.app.faults.add("kraken", "ws_half_open")
+    assert await caller.hear(5) == []
+    caller.app.faults.clear()
+    await caller.tell(['{"method": "ping"}'])
+    assert await caller.hear(5) == []
+    lost, caller.socket = caller.socket, None
+    caller.app.faults.add("kraken", "ws_half_open")
+    await caller.clock.advance(1)
+    assert of(Quote, await caller.subscribed(lead_s=4)) != []
+    assert lost is not None
+    await lost.close()
+    await over(caller)
+
+
 async def test_a_stuck_socket_sends_heartbeats_alone(sim: tuple[SimApp, ManualClock]) -> None:
     caller, _ = await calling(sim, "kraken")
     caller.app.faults.add("kraken", "ws_stuck")
@@ -286,5 +322,5 @@ async def test_a_path_of_no_stream_is_refused(sim: tuple[SimApp, ManualClock]) -
 def test_every_fault_of_a_socket_is_told_here() -> None:
     """A kind that is added wants a test."""
     assert set(STREAM) == {
-        "ws_refuse", "ws_silent", "ws_stuck", "ws_gap", "ws_duplicate", "ws_reorder", "ws_garbage", "ws_slow", "ws_close",
+        "ws_refuse", "ws_silent", "ws_half_open", "ws_stuck", "ws_gap", "ws_duplicate", "ws_reorder", "ws_garbage", "ws_slow", "ws_close",
     }  # fmt: skip

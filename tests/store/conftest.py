@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from crypto_dt_source.clock import ManualClock
-from crypto_dt_source.store import Store, open_store, parse_url, tables
+from crypto_dt_source.store import Store, open_store, parse_url, shipping, tables
 from crypto_dt_source.store.migrations.upgrade import upgrade
 from schema_template import empty_database
 
@@ -124,6 +124,7 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-async def hosts(tmp_path: Path, empty_sqlite: bytes) -> AsyncIterator[Hosts]:
+async def hosts(tmp_path: Path, empty_sqlite: bytes, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hosts]:
+    monkeypatch.setattr(shipping, "AWAIT_LOOK_S", 0.01)
     async with AsyncExitStack() as stack:
         yield Hosts(tmp_path, stack, empty_sqlite)

@@ -11,7 +11,7 @@ from crypto_dt_source.store import PoolRow, PriceRow, Store, open_store, snapsho
 from crypto_dt_source.store.engine import SCHEMA
 from crypto_dt_source.store.repos import prices
 from crypto_dt_source.store.shipping import Shipper
-from crypto_dt_source.store.takeup import take_up
+from crypto_dt_source.store.takeup import TakenUp, take_up
 from crypto_dt_source.store.targets import Target
 
 CLOCK = SystemClock()
@@ -39,10 +39,16 @@ class Hosts:
         return self._root / host / "cdts.db"
 
     async def start(
-        self, host: str, *, every_s: float = NEVER_S, target: Target | None = None
+        self,
+        host: str,
+        *,
+        every_s: float = NEVER_S,
+        target: Target | None = None,
+        taken: TakenUp | None = None,
     ) -> tuple[Store, Shipper]:
+        """`taken`: it had got so far before."""
         target = target or Target(str(self.folder))
-        taken = await take_up(target, self.database(host), CLOCK)
+        taken = taken or await take_up(target, self.database(host), CLOCK)
         if taken.base is None and not self.database(host).exists():
             self.database(host).write_bytes(self._empty)
         store = await open_store(f"sqlite:///{self.database(host)}", pool_size=1)

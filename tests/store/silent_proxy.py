@@ -1,10 +1,11 @@
-"""A TCP proxy in front of a PostgreSQL's socket file, which can stop to forward with nothing said."""
+"""A TCP proxy in front of a PostgreSQL's socket file, which can stop to forward with nothing said, and cut a COMMIT off."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -20,6 +21,10 @@ class SilentProxy:
         self._open = asyncio.Event()
         self.piece_s = 0.0
         """How long each 64 KiB takes."""
+        self.commit: Literal["unanswered", "lost", "late"] | None = None
+        """What becomes of the next COMMIT, and of its connection, which is closed to whoever sent it: the server has it
+        and nobody hears the answer; the server never has it; it has it once `late` is set."""
+        self.late = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -43,7 +48,7 @@ class SilentProxy:
         far_reader, far_writer = await asyncio.open_unix_connection(self._server)
         gate = self._open
         pipes = [
-            asyncio.create_task(self._pipe(reader, far_writer, gate)),
+            asyncio.create_task(self._pipe(reader, far_writer, gate, asks=writer)),
             asyncio.create_task(self._pipe(far_reader, writer, gate)),
         ]
         self._tasks.update(pipes)
@@ -52,11 +57,22 @@ class SilentProxy:
         writer.close()
 
     async def _pipe(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gate: asyncio.Event,
+        asks: asyncio.StreamWriter | None = None,
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 await gate.wait()
+                if asks is not None and self.commit is not None and b"COMMIT\0" in data:
+                    way, self.commit = self.commit, None
+                    asks.transport.abort()
+                    if way == "lost":
+                        break
+                    if way == "late":
+                        await self.late.wait()
                 if self.piece_s:
                     await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=self.piece_s)
                 writer.write(data)

@@ -1,5 +1,5 @@
-"""Connections to PostgreSQL that are cut with nothing said, through a proxy on the loopback that stops to forward; and long
-statements, which are not."""
+"""Connections to PostgreSQL that are cut with nothing said, through a proxy on the loopback that stops to forward, or in the
+midst of a COMMIT; and long statements, which are not cut."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.store import StoreError, parse_url, postgres, postgres_backup, postgres_watch
-from crypto_dt_source.store.errors import UNREACHABLE
+from crypto_dt_source.store.errors import UNREACHABLE, InDoubt
 from crypto_dt_source.store.leader import PostgresLeader
 from crypto_dt_source.store.postgres import PostgresDatabase
 from crypto_dt_source.store.postgres_watch import Pace, Watch
@@ -34,9 +34,11 @@ BOUND_S = 30.0
 
 
 @pytest.fixture
-async def proxy(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SilentProxy]:
+async def proxy(
+    postgres_tables: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SilentProxy]:
     monkeypatch.setattr(postgres_watch, "UNWIND_S", 0.1)
-    async with silent_proxy(postgres_server) as found:
+    async with silent_proxy(postgres_tables[0]) as found:
         yield found
 
 
@@ -143,10 +145,10 @@ async def _runs(asked: asyncpg.Connection[Any], statement: str) -> None:
 
 
 async def test_a_write_cut_in_its_midst_gives_free_what_it_held(
-    database: PostgresDatabase, proxy: SilentProxy, postgres_server: str
+    database: PostgresDatabase, proxy: SilentProxy, postgres_tables: tuple[str, str]
 ) -> None:
     """Whether the cut comes while the server works, or while a batch too large for the system's buffers is sent."""
-    other = await asyncpg.connect(postgres_server)
+    other = await asyncpg.connect(postgres_tables[0])
     await other.execute("CREATE TABLE IF NOT EXISTS held (id int PRIMARY KEY, n int)")
     await other.execute("TRUNCATE held; INSERT INTO held VALUES (1, 0)")
     grow, wait = Write("UPDATE held SET n = n + 1", [()]), Write("SELECT pg_sleep(0.3)", [()])
@@ -167,11 +169,56 @@ async def test_a_write_cut_in_its_midst_gives_free_what_it_held(
         await other.close()
 
 
+async def test_a_commit_whose_answer_is_lost_is_made_once(
+    database: PostgresDatabase, proxy: SilentProxy, postgres_tables: tuple[str, str]
+) -> None:
+    """Plain inserts of several callers in one transaction, which the server has, or never had, or has later on; and a
+    server that cannot be asked."""
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%RETURNING%'"
+    )
+    other = await asyncpg.connect(postgres_tables[0])
+    await other.execute("CREATE TABLE IF NOT EXISTS landed (n int); TRUNCATE landed")
+    writer, number = Writer(database), 0
+    writer.start()
+    try:
+        for way in ("unanswered", "lost", "late", "late"):
+            proxy.commit = way  # type: ignore[assignment]
+            batches = [
+                Write("INSERT INTO landed VALUES (?)", [(n,)], counted=True)
+                for n in range(number, number + 4)
+            ]
+            writing = asyncio.gather(*(writer.write([batch]) for batch in batches))
+            number += 4
+            async with asyncio.timeout(BOUND_S):
+                if way == "late":
+                    while not await other.fetchval(waits):  # noqa: ASYNC110 - the server is asked
+                        await asyncio.sleep(0)
+                    proxy.late.set()
+                assert await writing == [1] * 4
+            proxy.late.clear()
+            found = await other.fetch("SELECT n FROM landed ORDER BY n")
+            assert [row["n"] for row in found] == list(range(number)), way
+        proxy.commit = "unanswered"
+        writing = asyncio.gather(*(writer.write([batch]) for batch in batches), return_exceptions=True)
+        async with asyncio.timeout(BOUND_S):
+            while proxy.commit is not None:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0)
+            database.give_up()
+            assert {type(error) for error in await writing} == {InDoubt}
+        assert await other.fetchval("SELECT count(*) FROM landed") == number + 4
+    finally:
+        proxy.late.set()
+        await writer.close()
+        await other.execute("DROP TABLE landed")
+        await other.close()
+
+
 async def test_an_answer_that_stops_midway_is_no_life(
-    database: PostgresDatabase, proxy: SilentProxy, postgres_server: str
+    database: PostgresDatabase, proxy: SilentProxy, postgres_tables: tuple[str, str]
 ) -> None:
     """The server is active all the while: it waits for us to take the rest."""
-    other = await asyncpg.connect(postgres_server)
+    other = await asyncpg.connect(postgres_tables[0])
     sql = "SELECT repeat('x', 8000000) FROM pg_sleep(0.1)"
     try:
         reading = asyncio.create_task(database.fetch(sql, ()))

@@ -86,7 +86,9 @@ class Overtaking(Target):
 
     async def put(self, name: str, data: bytes) -> None:
         if self.armed and "segment" in name:
-            await super().put(f"{chain.CLAIMS}/{chain.epoch_of(CLOCK.now_ms() + 9, 'newer')}", b"{}")
+            epoch = chain.epoch_of(CLOCK.now_ms() + 9, "newer")
+            await super().put(f"{chain.CLAIMS}/{epoch}", b"{}")
+            await super().put(chain.name_of(epoch, "manifest", 0), b"{}")
         await super().put(name, data)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -50,7 +49,7 @@ from .routes import (
 from .ws import Sockets
 
 ROUTERS = (
-    health,  # the first: a probe must not wait until the others are made ready
+    health,
     prices,
     market,
     coins,
@@ -102,8 +101,6 @@ Every GET answers HEAD too. `If-None-Match` with an answer's `ETag` gives 304 wh
 Unknown query parameters are ignored; of one given twice the last counts."""
 
 Open = Callable[[], AbstractAsyncContextManager[Runtime]]
-READY_FROM_S, READY_EVERY_S = 2.0, 0.1
-"""When the routers are made ready after a start, and how far apart."""
 
 
 def create_app() -> FastAPI:
@@ -128,7 +125,9 @@ def create_app() -> FastAPI:
     guide.install(app)
     dashboard.install(app)
     for module in ROUTERS:
-        app.include_router(module.router)
+        # Their own routes, complete since their import: `include_router` has each built once more when the first request
+        # comes by, tens of ms a router in which nobody else is answered.
+        app.router.routes.extend(module.router.routes)
     return app
 
 
@@ -144,12 +143,7 @@ def serve_app(
     async def lifespan(inner: FastAPI) -> AsyncIterator[None]:
         async with open_runtime() as rt:
             inner.state.runtime = rt
-            preparing = asyncio.create_task(_prepare(app, clock), name="makes routers ready")
-            try:
-                yield
-            finally:
-                preparing.cancel()
-                await asyncio.wait({preparing})
+            yield
 
     app.router.lifespan_context = lifespan
 
@@ -167,16 +161,6 @@ def serve_app(
 
     sockets = Sockets(opened, origins)
     return Edge(app, clock, account, Gate(access), timeout_s=timeout_s, sockets=sockets)
-
-
-async def _prepare(app: FastAPI, clock: Clock) -> None:
-    """Have each router looked through once. FastAPI builds its routes when the first request passes by, all together for
-    half a second, in which nobody else would be answered."""
-    nowhere = {"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": []}
-    await clock.sleep(READY_FROM_S)
-    for route in app.router.routes:
-        route.matches(nowhere)
-        await clock.sleep(READY_EVERY_S)
 
 
 def published(app: ASGIApp, clock: Clock, *, origins: str = "", access_log: bool = False) -> ASGIApp:

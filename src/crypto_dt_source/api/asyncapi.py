@@ -5,6 +5,7 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -89,6 +90,22 @@ RECEIVED: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 }
 """Every frame of the server: what it says, its fields beside `type` and `ts`, and which of them are always there."""
 
+TOLD = ("welcome", "snapshot", "update", "error")
+"""What an event stream has of them: nobody asks it anything, and its heartbeats are comments."""
+QUERY = {
+    "type": "object",
+    "properties": {
+        "token": {"type": "string"},
+        "channels": {"type": "string", "description": "Comma list; not on /ws/{channel}."},
+        "symbols": {"type": "string", "description": "Comma list; `*` is every one."},
+    },
+}
+HEADERS = {
+    "type": "object",
+    "properties": {"X-API-Key": _TEXT, "Authorization": _TEXT},
+    "description": "Either, or none: who shows no key counts by network address.",
+}
+
 
 @cache
 def document() -> dict[str, Any]:
@@ -103,19 +120,26 @@ def document() -> dict[str, Any]:
             "one": _channel("/ws/{channel}", "One channel from the beginning; others can be subscribed to.", {
                 "channel": {"enum": [*CHANNELS, ALL], "description": "Which."},
             }),
+            "events": _events(),
         },
         "operations": {
             **{f"send_{at}": _operation("receive", at, SENT) for at in ("everything", "one")},
             **{f"receive_{at}": _operation("send", at, RECEIVED) for at in ("everything", "one")},
+            "receive_events": {
+                **_operation("send", "events", TOLD),
+                "bindings": {"http": {"method": "GET", "query": QUERY, "bindingVersion": "0.3.0"}},
+            },
         },
         "components": {
             "messages": {**_sent(), **_received()},
             "schemas": _schemas(),
             "securitySchemes": {
+                "key": {"type": "httpApiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token of POST /api/auth/token."},
                 "query": {
                     "type": "httpApiKey", "in": "query", "name": "token",
-                    "description": "A token of POST /api/auth/token. Where headers can be sent, X-API-Key or "
-                    "Authorization: Bearer are better: addresses end up in logs.",
+                    "description": "The same for what cannot send headers; a token rather than a key, for addresses end "
+                    "up in logs.",
                 },
             },
         },
@@ -135,6 +159,15 @@ def _description() -> str:
     )
 
 
+def _events() -> dict[str, Any]:
+    return {
+        "address": "/api/stream",
+        "description": "The same as server-sent events, for what can only read: each event's data is a frame, its id the "
+        "place in all sequences, which comes back as Last-Event-ID. Heartbeats are comments.",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in TOLD},
+    }
+
+
 def _channel(address: str, about: str, parameters: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "address": address,
@@ -143,14 +176,8 @@ def _channel(address: str, about: str, parameters: dict[str, Any]) -> dict[str, 
         "bindings": {
             "ws": {
                 "method": "GET",
-                "query": {
-                    "type": "object",
-                    "properties": {
-                        "token": {"type": "string"},
-                        "channels": {"type": "string", "description": "Comma list, on /ws."},
-                        "symbols": {"type": "string", "description": "Comma list."},
-                    },
-                },
+                "query": QUERY,
+                "headers": HEADERS,
                 "bindingVersion": "0.1.0",
             }
         },
@@ -158,7 +185,7 @@ def _channel(address: str, about: str, parameters: dict[str, Any]) -> dict[str, 
     return {**made, "parameters": parameters} if parameters else made
 
 
-def _operation(action: str, channel: str, messages: dict[str, Any]) -> dict[str, Any]:
+def _operation(action: str, channel: str, messages: Iterable[str]) -> dict[str, Any]:
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},

@@ -3,7 +3,7 @@ are still warm.
 
 A data route may mark its answer warm for a second (`scope["cdts.warm_s"]`). Within it the same request of a caller of the
 same tier is answered with the same bytes before any routing happens, so that a popular route costs what a bare ASGI app
-costs. What needs a key (`scope["cdts.private"]`) is never kept warm.
+costs. What needs a key (`scope["cdts.private"]`) is never kept warm, and an admin's action ends all that is.
 """
 
 from __future__ import annotations
@@ -129,6 +129,8 @@ class Edge:
             self._account(address, _route(inner), answer.sent_status, elapsed_ms)
             if AUDITED in inner:
                 await self._gate.ended(inner[AUDITED], answer.sent_status)
+                self._warm.clear()
+                self._warm_bytes = 0
         if answer.body is not None and answer.status == 200 and PRIVATE not in inner and repeatable:
             warm_s = inner.get("cdts.warm_s")
             if warm_s:

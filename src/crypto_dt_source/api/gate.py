@@ -33,6 +33,8 @@ FREE_OF_LIMITS = frozenset({"/api/health", "/api/health/live", "/api/health/read
 LIMITED = ("/api/", "/ws", "/metrics")
 UNCOUNTED = "/metrics"
 """Not counted for who comes without a key: a scraper asks more often in a day than the free tier may."""
+EVENTS = "/api/stream"
+"""The server-sent events: like a handshake, asked for by what cannot send headers."""
 _WORDS = {60: "a minute", 3600: "an hour", 1: "a second", 86_400: "a day"}
 Fields = list[tuple[bytes, bytes]]
 
@@ -124,7 +126,7 @@ def _key(
                 bearer = _one(bearer, scheme.strip())
         elif name == b"origin":
             origin = value.decode("latin-1")
-    if not given and not bearer and scope["type"] == "websocket":
+    if not given and not bearer and (scope["type"] == "websocket" or scope["path"] == EVENTS):
         bearer = _query_token(scope["query_string"])
     if not given and not bearer:
         return None, None
@@ -151,7 +153,7 @@ def _one(before: str, text: str) -> str:
 
 
 def _query_token(query: bytes) -> str:
-    """A browser cannot send headers with a handshake."""
+    """A browser cannot send headers with a handshake, nor with an EventSource."""
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
         if name == b"token":

@@ -20,7 +20,7 @@ from ..model.errors import Overloaded
 from ..security.tiers import Caller
 from ..services.runtime import Runtime
 from ..services.stream_session import Session, Wanted
-from ..services.streaming import RECONNECT_MS, SSE
+from ..services.streaming import NOWHERE, RECONNECT_MS, SSE
 from ..stream import Client
 from ..stream.client import BATCH_BYTES, Frame
 from ..stream.protocol import Close
@@ -54,6 +54,7 @@ class EventStream(Response):
         self._caller = caller
         self._plan = plan
         self._after = after
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sessions = self._rt.sessions
@@ -80,15 +81,19 @@ class EventStream(Response):
 
     async def _stream(self, session: Session, receive: Receive, send: Send) -> None:
         rt, client = self._rt, session.client
-        gone = asyncio.create_task(_until_gone(receive, client))
+        tasks = [asyncio.create_task(_until_gone(receive, client))]
         try:
             welcome = rt.sessions.welcome(session)
             await _send(send, b"retry: %d\n\ndata: %b\n\n" % (RETRY_MS, welcome))
-            await rt.sessions.begin(session, self._plan, self._after)
+            # Beside what is sent: a long beginning waits until its first part was taken.
+            beginning = asyncio.create_task(self._begin(session))
+            tasks.append(beginning)
             while await client.ready():
                 session.sending_since = rt.clock.monotonic()
                 await _send(send, self._events(client))
                 session.sending_since = None
+            if beginning.done():
+                beginning.result()
             code, _ = rt.sessions.ended(session)
             last = b""
             if code == Close.RESTART:
@@ -98,15 +103,25 @@ class EventStream(Response):
             # The client has gone.
             pass
         finally:
-            gone.cancel()
-            await asyncio.gather(gone, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _begin(self, session: Session) -> None:
+        try:
+            await self._rt.sessions.begin(session, self._plan, self._after)
+            self._begun = True
+        finally:
+            if not self._begun:
+                session.client.close()
 
     def _events(self, client: Client) -> bytes:
         epoch = self._rt.hub.epoch.encode()
         parts: list[bytes] = []
         size = 0
         while size < BATCH_BYTES and (frame := client.pop()) is not None:
-            parts.append(_event(frame, epoch, client.position))
+            # Until all has begun a client that comes back begins again, from where it was before.
+            parts.append(_event(frame, epoch, client.position if self._begun else NOWHERE))
             size += len(parts[-1])
         return b"".join(parts)
 
@@ -114,6 +129,8 @@ class EventStream(Response):
 def _event(frame: Frame, epoch: bytes, position: int) -> bytes:
     if not frame.data:
         return b":\n\n"
+    if position < 0:
+        return b"data: %b\n\n" % frame.data
     return b"id: %b.%d\ndata: %b\n\n" % (epoch, position, frame.data)
 
 

@@ -74,7 +74,8 @@ async def _converse(
     try:
         if outlet is not None:
             outlet.open()
-        if session.pending_until is None:
+        begun = session.pending_until is None
+        if begun:
             await rt.sessions.begin(session, plan)
         else:
             full = rt.sessions.full(session.caller)
@@ -85,6 +86,10 @@ async def _converse(
             if message["type"] == "websocket.disconnect":
                 return
             await handle(rt, session, message.get("text"))
+            if not begun and session.pending_until is None:
+                # It has shown its key: now what its address asks for.
+                begun = True
+                await rt.sessions.begin(session, plan)
     finally:
         if outlet is not None:
             outlet.close()

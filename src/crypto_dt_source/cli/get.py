@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message
 from ..clock import SystemClock
 from ..model.errors import AddressRefused, InvalidParameter, UpstreamError
 from ..telemetry import configure
+from . import key_given
 
 TIMEOUT_S = 60.0
 _AS_GIVEN = "/%?&=,:+;@!$'()*~[]-._"
@@ -25,22 +26,32 @@ def run(arguments: argparse.Namespace) -> int:
     configure("WARNING")
     given = arguments.path if arguments.path.startswith("/") else f"/{arguments.path}"
     path = quote(given, safe=_AS_GIVEN)
-    status, body = asyncio.run(_remote(arguments.url, path) if arguments.url else _local(path))
+    if arguments.url:
+        key = key_given.given(arguments.key_file)
+        status, body = asyncio.run(_remote(arguments.url, path, key))
+    elif arguments.key_file is not None:
+        raise InvalidParameter("--key-file: it is for --url; in process you are the owner of the data.")
+    else:
+        key = ""
+        status, body = asyncio.run(_local(path))
     if arguments.status:
         print(status, file=sys.stderr)
+    if arguments.url and (said := key_given.advice(status, key)):
+        print(f"cdts: {said}", file=sys.stderr)
     sys.stdout.buffer.write(body + b"\n")
     sys.stdout.flush()
     return 0 if status < 400 else 1
 
 
-async def _remote(url: str, path: str) -> tuple[int, bytes]:
+async def _remote(url: str, path: str, key: str) -> tuple[int, bytes]:
+    from ..client.key import headers_of
     from ..gateway import HttpTransport
     from ..gateway.guard import check_base_url
     from ..providers.kit import Request
 
     transport = HttpTransport(SystemClock())
     try:
-        reply = await transport.send("server", check_base_url(url), Request(path), {}, TIMEOUT_S)
+        reply = await transport.send("server", check_base_url(url), Request(path), headers_of(key), TIMEOUT_S)
     except AddressRefused as error:
         raise InvalidParameter(f"--url: {error.message}.") from None
     except UpstreamError as error:

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from .. import __version__
 from ..model.errors import CdtsError
+from . import key_given
 
 USAGE_ERROR = 2
 AS_JSON = "JSON in the place of text"
@@ -56,6 +57,8 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     watch.add_argument("symbol", nargs="*", help="for example BTC ETH (default: the largest assets)")
     watch.add_argument("--url", default="http://127.0.0.1:7860", help="the server (default %(default)s)")
     watch.add_argument("--count", type=int, help="end after so many lines")
+    for parser in (get, watch):
+        key_given.add(parser)
     normalize = commands.add_parser("normalize", help="read an upstream's body and print it as records")
     normalize.add_argument("provider", help="an id of `cdts providers list`")
     normalize.add_argument("capability", help="quotes, candles, book, trades, …")

@@ -60,6 +60,7 @@ def _print_env(host: str, port: int) -> int:
 
 
 async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
+    from ..api.sockets import SocketProtocol
     from ..sim.app import create_app
 
     with contextlib.closing(listen(arguments.host, arguments.port)) as listener:
@@ -72,7 +73,7 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
                 lambda: print(url, flush=True),
                 graceful_s=1,
                 lifespan="off",
-                ws="websockets-sansio",
+                ws=SocketProtocol,
             )
             await stop.serve(server, listener)
         finally:

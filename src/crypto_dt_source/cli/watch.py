@@ -8,45 +8,79 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..client import ApiError, Client, Ended, Frame, Price, Unreachable, read_price
+from ..client.key import base_of
 from ..model.errors import InvalidParameter
+from . import key_given
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 NONE_KNOWN = 1
-UNREADY = 503
+UNREADY = (503, 504)
+ASKED = 100
+"""Symbols that one call to the prices may name."""
+MAY_COME = ("tier_limit", "no_data_yet")
+"""Errors of a symbol that its stream does not share: a call has fewer symbols, and no wait."""
+HTTP_OF = {4401: 401, 4408: 429, 4429: 429}
+"""What a close code is as a status."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow until interrupted, or until `--count` lines are printed; exit 1 when none of the symbols is known."""
-    return asyncio.run(_watch(arguments.url, arguments.symbol, arguments.count, sys.stdout.isatty()))
+    key = key_given.given(arguments.key_file)
+    try:
+        url = base_of(arguments.url)
+    except ValueError as error:
+        raise InvalidParameter(f"--url: {error}.") from None
+    return asyncio.run(_watch(url, arguments.symbol, arguments.count, sys.stdout.isatty(), key))
 
 
-async def _watch(url: str, symbols: list[str], count: int | None, terminal: bool) -> int:
-    async with Client(url) as client:
+async def _watch(url: str, symbols: list[str], count: int | None, terminal: bool, key: str = "") -> int:
+    async with Client(url, key) as client:
         try:
             if symbols:
-                found = await client.prices(*symbols)
-                for error in found.errors:
-                    said = error.get("error", "unknown symbol")
-                    print(f"cdts: {error.get('symbol', '')}: {said}", file=sys.stderr)
-                if not found.rows:
+                symbols = await _known(client, symbols)
+                if not symbols:
                     return NONE_KNOWN
-                symbols = [row.symbol for row in found.rows]
             else:
                 await _say_when_empty(client)
         except Unreachable as error:
             raise InvalidParameter(f"--url: {error}") from None
         except ApiError as error:
-            raise InvalidParameter(f"--url: the server says: {error}") from None
+            raise InvalidParameter(_refused(f"the server says: {error}", error.status, key)) from None
         try:
             if terminal and count is None:
                 await _table(client, symbols)
             else:
                 await _lines(client, symbols, count)
         except Ended as error:
-            raise InvalidParameter(f"--url: {error}") from None
+            raise InvalidParameter(_refused(str(error), HTTP_OF.get(error.code, error.code), key)) from None
     return 0
+
+
+def _refused(sentence: str, status: int, key: str) -> str:
+    return f"--url: {sentence} {key_given.advice(status, key)}".rstrip()
+
+
+async def _known(client: Client, symbols: list[str]) -> list[str]:
+    """Those that can be followed, as the server calls them; of the others is said why not."""
+    symbols = list(dict.fromkeys(symbols))
+    # Past what one call may ask the stream itself answers.
+    try:
+        found = await client.prices(*symbols[:ASKED])
+    except ApiError as unready:
+        if unready.status not in UNREADY:
+            raise
+        print(f"cdts: the server says: {unready} Waiting.", file=sys.stderr)
+        return symbols
+    known = [row.symbol for row in found.rows]
+    for error in found.errors:
+        name = str(error.get("symbol", ""))
+        if error.get("code") in MAY_COME and name:
+            known.append(name)
+        else:
+            print(f"cdts: {name}: {error.get('error', 'unknown symbol')}", file=sys.stderr)
+    return known + symbols[ASKED:]
 
 
 async def _say_when_empty(client: Client) -> None:
@@ -54,7 +88,7 @@ async def _say_when_empty(client: Client) -> None:
     try:
         await client.get("/api/health/ready")
     except ApiError as error:
-        if error.status != UNREADY:
+        if error.status not in UNREADY:
             raise
         print(f"cdts: the server says: {error} Waiting; /api/failures has the reasons.", file=sys.stderr)
 
@@ -67,6 +101,8 @@ async def _lines(client: Client, symbols: list[str], count: int | None) -> None:
             if price is not None:
                 print(line(frame.ts, price), flush=True)
                 printed += 1
+            elif frame.type == "error":
+                print(f"cdts: the server says: {frame.error}", file=sys.stderr)
             if count is not None and printed >= count:
                 return
 
@@ -75,13 +111,17 @@ async def _table(client: Client, symbols: list[str]) -> None:
     from rich.live import Live
 
     rows: dict[str, tuple[Price, int]] = {}
+    said = ""
     async with client.stream(prices=symbols) as stream:
 
         def shown() -> Table:
-            return table(rows, client.url, stream.connected)
+            state = "live" if stream.connected else f"connecting; {stream.trouble}".rstrip("; ")
+            return table(rows, f"{client.url}  {state}", said)
 
         with Live(get_renderable=shown, refresh_per_second=4, transient=False) as live:
             async for frame in stream:
+                if frame.type == "error":
+                    said = frame.error
                 take(rows, frame)
                 live.refresh()
 
@@ -109,13 +149,15 @@ def _price(frame: Frame) -> Price | None:
         return None
 
 
-def table(rows: dict[str, tuple[Price, int]], url: str, connected: bool) -> Table:
-    """Every symbol's newest price."""
+def table(rows: dict[str, tuple[Price, int]], title: str, said: str = "") -> Table:
+    """Every symbol's newest price, and below them what the server said last."""
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{url}  {'live' if connected else 'connecting'}"
-    made = Table(title=title, title_justify="left", title_style="dim")
+    # As text: what a server says is no markup.
+    made = Table(title=Text(title), title_justify="left", title_style="dim")
+    if said:
+        made.caption, made.caption_justify = Text(said), "left"
     made.add_column("symbol")
     for name in ("price", "24 h", "volume 24 h", "sources", "as of"):
         made.add_column(name, justify="right")

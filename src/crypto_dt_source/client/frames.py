@@ -27,7 +27,7 @@ class Price(msgspec.Struct, frozen=True):
 
 class Frame(msgspec.Struct, frozen=True):
     """One frame of the stream. `type` is `snapshot` or `update` where it is data; `gap` says that frames before it are
-    lost. `seq` counts those of its channel and symbol within a run of the server, `epoch`."""
+    lost. `seq` counts those of its channel and symbol within a run of the server, `epoch`. `symbols` is of `subscribed`."""
 
     type: str
     ts: str = ""
@@ -36,6 +36,7 @@ class Frame(msgspec.Struct, frozen=True):
     seq: int = 0
     epoch: str = ""
     gap: bool = False
+    symbols: tuple[str, ...] = ()
     data: Any = None
     code: str = ""
     error: str = ""
@@ -52,4 +53,7 @@ _decode = msgspec.json.Decoder(Frame).decode
 
 def read_frame(text: str | bytes) -> Frame:
     """Raises ValueError for what is none."""
-    return _decode(text)
+    try:
+        return _decode(text)
+    except RecursionError:
+        raise ValueError("the frame is too deep") from None

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import msgspec
 
-from .frames import Price, read_price
+from .frames import Price
+from .key import base_of, headers_of
 from .stream import Stream, Wanted
 
 TIMEOUT_S = 30.0
@@ -39,13 +40,20 @@ class Prices(NamedTuple):
     meta: dict[str, Any]
 
 
+class _Answer(msgspec.Struct):
+    data: list[Price]
+    errors: list[dict[str, Any]]
+    meta: dict[str, Any]
+
+
 class Client:
     """`url` is the address of the service, `key` an API key or token of it. Use it as an async context manager, or call
-    `close`."""
+    `close`. Raises ValueError for an address or a key that cannot be one."""
 
     def __init__(self, url: str, key: str = "", *, timeout_s: float = TIMEOUT_S) -> None:
-        self.url = url.rstrip("/")
+        self.url = base_of(url)
         self._key = key
+        self._headers = headers_of(key)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,18 +75,20 @@ class Client:
         """The JSON of any GET route: `await client.get("/api/ohlcv", symbol="BTC", limit=10)`; parameters that are None
         are left out. Raises ApiError, Unreachable."""
         if self._session is None:
-            headers = {"X-API-Key": self._key} if self._key else {}
-            self._session = aiohttp.ClientSession(headers=headers, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
         given = {name: str(value) for name, value in parameters.items() if value is not None}
         try:
-            async with self._session.get(self.url + path, params=given) as reply:
+            # Not followed elsewhere: the key is for this server.
+            async with self._session.get(self.url + path, params=given, allow_redirects=False) as reply:
                 body = await reply.read()
                 status = reply.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Unreachable(f"{self.url} does not answer ({type(error).__name__}).") from error
+        if 300 <= status < 400:
+            raise Unreachable(f"{self.url} sends elsewhere (status {status}); use the address it names.")
         try:
             made = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise Unreachable(f"{self.url} does not answer with JSON (status {status}).") from None
         if status >= 400:
             raise ApiError(status, made if isinstance(made, dict) else {})
@@ -87,14 +97,18 @@ class Client:
     async def prices(self, *symbols: str, vs: str | None = None) -> Prices:
         """Consensus prices. Raises ApiError, Unreachable."""
         answer = await self.get("/api/prices", symbols=",".join(symbols), vs=vs)
-        return Prices([read_price(row) for row in answer["data"]], answer["errors"], answer["meta"])
+        try:
+            found = msgspec.convert(answer, _Answer)
+        except msgspec.ValidationError:
+            raise Unreachable(f"{self.url} does not answer as this service does.") from None
+        return Prices(found.data, found.errors, found.meta)
 
     async def price(self, symbol: str, vs: str | None = None) -> Price:
         """One consensus price. Raises ApiError, Unreachable."""
-        answer = await self.get("/api/prices", symbols=symbol, vs=vs)
-        if not answer["data"]:
-            raise ApiError(404, answer["errors"][0] if answer["errors"] else {})
-        return read_price(answer["data"][0])
+        rows, errors, _ = await self.prices(symbol, vs=vs)
+        if not rows:
+            raise ApiError(404, errors[0] if errors else {})
+        return rows[0]
 
     def stream(self, channels: Iterable[str] = (), **by_symbol: Iterable[str]) -> Stream:
         """A stream of channels without symbols, and of others with theirs: `client.stream(["news"], prices=["BTC"])`. It has

@@ -98,8 +98,9 @@ def _moment(text: str) -> float | None:
         return None
 
 
-def refusal(reply: Reply, adapter: Adapter) -> UpstreamError | None:
-    """The error of a non-2xx reply, None for a 2xx one. The adapter may know more than the status tells."""
+def refusal(reply: Reply, adapter: Adapter | None = None) -> UpstreamError | None:
+    """The error of a non-2xx reply, None for a 2xx one. The adapter, where there is one, may know more than the status
+    tells."""
     status = reply.status
     if 200 <= status < 300:
         return None
@@ -112,7 +113,7 @@ def refusal(reply: Reply, adapter: Adapter) -> UpstreamError | None:
         return RegionBlocked("not available in this region")
     if 300 <= status < 400:
         return PayloadChanged(f"redirected (status {status}); redirects are not followed")
-    explained = adapter.explain(reply)
+    explained = adapter.explain(reply) if adapter is not None else None
     if explained is not None:
         if explained.retry_after_s is None:
             explained.retry_after_s = wait

@@ -61,17 +61,24 @@ class Feed:
         self._lines: list[Line] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._trades: dict[Pair, OrderedDict[str, None]] = {}
+        self._closed = False
 
-    def want(self, topics: Iterable[Topic]) -> None:
-        """From now on exactly these topics are wanted, the first ones where there are more than the venue takes."""
+    def want(self, topics: Iterable[Topic]) -> set[Topic]:
+        """From now on exactly these topics are wanted, the first ones where there are more than the venue takes. Gives those
+        that were wanted until now; once the feed is closed nothing is wanted any more."""
+        if self._closed:
+            return set()
         room = self.stream.topics_a_connection * self.stream.connections
         wanted = [t for t in dict.fromkeys(topics) if t.channel in self.stream.channels][:room]
         keep = set(wanted)
         for pair in self._trades.keys() - {topic.pair for topic in wanted}:
             del self._trades[pair]
         self._forgive()
+        gone: set[Topic] = set()
         for line in self._lines:
-            line.drop(line.wanted.keys() - keep)
+            unwanted = line.wanted.keys() - keep
+            line.drop(unwanted)
+            gone |= unwanted
         held = {topic for line in self._lines for topic in line.wanted}
         new = [topic for topic in wanted if topic not in held and topic not in self.refused]
         for line in self._lines:
@@ -89,6 +96,7 @@ class Feed:
             line.add(new[: self.stream.topics_a_connection])
             line.start()
             new = new[self.stream.topics_a_connection :]
+        return gone
 
     def _end_idle(self) -> None:
         """Connections nothing is wanted of any more."""
@@ -108,7 +116,8 @@ class Feed:
         task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, for good."""
+        self._closed = True
         lines, self._lines = self._lines, []
         await asyncio.gather(*(line.stop() for line in lines))
         while self._ending:
@@ -137,13 +146,16 @@ class Feed:
             next((line.reason for line in lines if line.reason), ""),
         )
 
-    def refuse(self, topics: Iterable[Topic], reason: str) -> None:
-        """Topics the venue does not have are not asked for again."""
-        for topic in topics:
+    def refuse(self, topics: Iterable[Topic], reason: str) -> list[Topic]:
+        """Topics the venue does not have are not asked for again. Gives those of them that were asked for: a venue may name
+        whatever it likes."""
+        refused = [topic for topic in topics if any(topic in line.wanted for line in self._lines)]
+        for topic in refused:
             self.refused[topic] = reason
             self._refused_at[topic] = self.clock.monotonic()
         for line in self._lines:
-            line.forget(topics)
+            line.forget(refused)
+        return refused
 
     def fresh(self, trade: Trade) -> bool:
         """Whether this trade was not handed on yet: two connections overlap while one takes over."""

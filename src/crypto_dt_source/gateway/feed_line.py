@@ -24,6 +24,13 @@ HANDOVER_S = 60.0
 by then: slow venues take a topic a frame."""
 HANDOVER_AGAIN_S = 30.0
 """How long after a successor came to nothing the next one is tried."""
+NO_DATA_S, LONGEST_NO_DATA_S = 30.0, 180.0
+"""Without a record for so long, although topics are subscribed, a connection counts as stalled. The longer one is for topics
+that are known to be quiet, such as the trades of small assets: heartbeats come meanwhile."""
+RHYTHM = 20.0
+"""A connection is quiet for its topics where nothing came for so many times their usual gap."""
+NEWEST = 0.2
+"""What the last gap counts in the usual one: after ten records of another rhythm the old one is forgotten."""
 
 
 class Line:
@@ -40,8 +47,18 @@ class Line:
         self.connected = 0
         self.opened: float | None = None
         """When the connection that is kept was opened, on the monotonic clock; None while there is none."""
+        self._gap_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._talks: list[Talk] = []
+
+    @property
+    def no_data_s(self) -> float:
+        """How long nothing may come on an open connection, seconds."""
+        return min(LONGEST_NO_DATA_S, max(NO_DATA_S, RHYTHM * self._gap_s))
+
+    def waited(self, seconds: float) -> None:
+        """So long no record came on an open connection."""
+        self._gap_s += (seconds - self._gap_s) * NEWEST
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=f"feed {self.feed.provider}")
@@ -80,6 +97,8 @@ class Line:
             if topic in self.wanted:
                 del self.wanted[topic]
                 self.left[topic] = None
+        for topic in list(self.left)[: -self.feed.stream.topics_a_connection]:
+            del self.left[topic]
 
     async def _keep(self) -> None:
         """One connection after the other."""

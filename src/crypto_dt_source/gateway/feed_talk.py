@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .feed_line import Line
 
 log = logger("feed")
-NO_DATA_S = 30.0
-"""Without a record for so long, although topics are subscribed, a connection counts as stalled."""
 UNANSWERED_S = 3.0
 """A connection on which so long nothing at all was confirmed or delivered was asked in vain."""
 UNREADABLE = 20
@@ -28,6 +26,9 @@ UNREADABLE = 20
 HOUR_S = 3600.0
 OUTBOX = 4096
 """Frames that may wait to be said."""
+TURN = 50
+"""Records that are taken in before other work has its turn. What has piled up is read without a pause otherwise: a frame may
+hold thousands, and there may be hundreds of frames."""
 
 
 class Talk:
@@ -66,6 +67,9 @@ class Talk:
 
     def subscribe(self, topics: list[Topic]) -> None:
         if self._session is not None and topics:
+            if len(topics) == len(self.line.wanted):
+                # Nothing was wanted before: the wait for the first record begins now.
+                self._data = self.feed.clock.monotonic()
             self._asked.update(topics)
             self._say(self._session.subscribe(topics))
 
@@ -127,6 +131,7 @@ class Talk:
         feed, clock = self.feed, self.feed.clock
         assert self._session is not None  # noqa: S101 - set before the task begins
         read = self._session.read
+        taken = 0
         while True:
             frame = await socket.receive()
             self._heard = clock.monotonic()
@@ -143,41 +148,55 @@ class Talk:
             self._bad = 0
             for event in events:
                 self._take(event)
+                taken += 1
+                if taken % TURN == 0:
+                    await clock.sleep(0)
 
     def _take(self, event: object) -> None:
         feed = self.feed
+        # What nobody asked for, or asks for no more, counts for nothing: no stall would ever take it back.
         if isinstance(event, Quote):
-            self._delivers()
-            feed.sink(event)
-        elif isinstance(event, Trade):
-            self._delivers()
-            if feed.fresh(event):
+            if ("ticker", (event.base, event.quote)) in self.line.wanted:
+                self._delivers()
                 feed.sink(event)
+        elif isinstance(event, Trade):
+            if ("trades", (event.base, event.quote)) in self.line.wanted:
+                self._delivers()
+                if feed.fresh(event):
+                    feed.sink(event)
         elif isinstance(event, Answer):
             # Before subscriptions that wait their turn: a pong that is late ends the connection.
             self._say([event.frame], first=True)
         elif isinstance(event, Gap):
-            feed.gaps += 1
-            feed.sink(Missed(feed.provider, event.topic, event.missing))
+            if event.topic in self.line.wanted:
+                feed.gaps += 1
+                feed.sink(Missed(feed.provider, event.topic, event.missing))
         elif isinstance(event, Subscribed):
             self._answered = True
             self._settle(event.topics)
         elif isinstance(event, Refused):
             self._answered = True
-            # Without topics the venue does not say which: none of them is waited for.
-            self._settle(event.topics or tuple(self._asked))
-            log.warning(
-                "a venue refused topics",
-                provider=feed.provider,
-                topics=len(event.topics),
-                reason=event.reason[:200],
-            )
-            feed.refuse(event.topics, event.reason)
+            self._refused(event)
         elif isinstance(event, Ending):
             self.ending.set()
 
+    def _refused(self, event: Refused) -> None:
+        waiting = len(self._asked)
+        # Without topics the venue does not say which: none of them is waited for.
+        self._settle(event.topics or tuple(self._asked))
+        refused = self.feed.refuse(event.topics, event.reason)
+        if refused or len(self._asked) < waiting:
+            log.warning(
+                "a venue refused topics",
+                provider=self.feed.provider,
+                topics=len(refused),
+                reason=event.reason[:200],
+            )
+
     def _delivers(self) -> None:
-        self._data = self._heard
+        if self._heard > self._data:
+            self.line.waited(self._heard - self._data)
+            self._data = self._heard
         self.feed.last_data_ms = self.feed.clock.now_ms()
         if not self.delivered:
             self.delivered = True
@@ -220,5 +239,7 @@ class Talk:
                 raise Silent(f"no subscription was answered within {UNANSWERED_S:g} s")
             if now - self._heard > silent_s:
                 raise Silent(f"no frame for {silent_s:g} s")
-            if self.line.wanted and now - self._data > NO_DATA_S:
-                raise Silent(f"no data for {NO_DATA_S:g} s on an open connection")
+            quiet_s = self.line.no_data_s
+            if self.line.wanted and now - self._data > quiet_s:
+                self.line.waited(quiet_s)
+                raise Silent(f"no data for {quiet_s:.0f} s on an open connection")

@@ -24,6 +24,7 @@ from ..providers.catalog import Entry
 from .guard import check_base_url
 from .health import Breaker, SourceHealth
 from .limits import BudgetLine, KeptUse, Meter
+from .outage import Outage
 from .pool import AskFor, HedgeBudget, Race, SlowLane
 from .pools import Pools
 from .reach import Reach
@@ -72,6 +73,7 @@ class Gateway:
         self.policy = policy or GatewayPolicy()
         self.hedges = HedgeBudget()
         self.pools = Pools(clock)
+        self.outage = Outage()
         self._slow_lane = SlowLane()
         self._closing: set[asyncio.Task[Answer[Record]]] = set()
         self._meters: dict[str, Meter] = {}
@@ -113,6 +115,7 @@ class Gateway:
             transport=transport,
             observer=self._observer,
             added=added,
+            outage=self.outage,
         )
         return True
 
@@ -202,6 +205,7 @@ class Gateway:
             slow_lane=self._slow_lane,
             closing=self._closing,
             line=line,
+            outage=self.outage,
         )
         try:
             answer = await race.run()

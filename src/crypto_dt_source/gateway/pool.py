@@ -27,6 +27,7 @@ from ..model.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from .outage import Outage
 from .pools import Line
 from .source import Source, Terms
 
@@ -148,12 +149,14 @@ class Race:
     slow_lane: SlowLane
     closing: set[asyncio.Task[Answer[Record]]]
     line: Line | None = None
+    outage: Outage = field(default_factory=Outage)
     tried: list[Tried] = field(default_factory=list)
     queue: deque[tuple[Source, Ask]] = field(default_factory=deque)
     waiting: list[_Waiting] = field(default_factory=list)
     flights: dict[asyncio.Task[Answer[Record]], _Flight] = field(default_factory=dict)
     empty: Answer[Record] | None = None
     deadline: float | None = None
+    began: float = 0.0
 
     async def run(self) -> Answer[Record]:
         """The first valid answer. Raises AllProvidersFailed naming each source and why it failed."""
@@ -175,7 +178,7 @@ class Race:
 
     def _line_up(self) -> None:
         """Queue the sources that can be asked now; note the others, and until when they cannot."""
-        now = self.clock.monotonic()
+        now = self.began = self.clock.monotonic()
         for source in self.sources:
             ask = self.ask_for(source)
             if ask is None:
@@ -195,6 +198,11 @@ class Race:
         if self.line is not None:
             self.queue = self.line.arrange(self.queue, [item.source.entry.id for item in self.waiting])
 
+    @property
+    def _cut_off(self) -> bool:
+        """Whether a person would wait for what cannot be reached; the timetable has time to wait for the network."""
+        return self.outage.total and not self.background
+
     def _launch_next(self, *, hedge: bool) -> bool:
         if not self.queue:
             return False
@@ -206,8 +214,9 @@ class Race:
     def _launch(self, source: Source, ask: Ask, terms: Terms, *, hedge: bool) -> asyncio.Task[Answer[Record]]:
         p95 = source.health.usual(self.capability, 0.95)
         late = None if p95 is None else p95 / 1000 * source.rounds(ask)
-        # A probe of a source that just failed is never worth waiting for: the next one goes soon beside it.
-        probe = source.breaker.state == "half_open" and not source.breaker.probing
+        # A probe of a source that just failed is never worth waiting for: the next one goes soon beside it. While nothing
+        # answers, every call is one.
+        probe = self._cut_off or (source.breaker.state == "half_open" and not source.breaker.probing)
         if probe:
             takeover_in = HEDGE_FLOOR_S
         elif late is None:
@@ -249,7 +258,7 @@ class Race:
             ready_at = math.inf if soonest is None else self._ready_at(soonest)
             if ready_at > now and now < self.deadline and any(map(self._found_out, self.waiting)):
                 await self.clock.sleep(LOOK_AGAIN_S)
-            elif soonest is None or ready_at > self.deadline:
+            elif soonest is None or ready_at > (now if self._cut_off else self.deadline):
                 raise self._failed()
             elif ready_at <= now or soonest.ready_at is not None:
                 break
@@ -274,11 +283,14 @@ class Race:
         """Wait for a flight to end or for the newest to be late; the winning answer, if that is what ended."""
         newest = list(self.flights.values())[-1]
         hedging = self.budget.tokens >= 1 and not self.background
-        due = newest.due(hedging) if self.queue else None
+        due = newest.due(hedging) if self.queue else math.inf
+        # Who is under way while nothing answers finds out for the next ask; this one is not kept for it.
+        end = self.began + self.patience_s if self._cut_off else math.inf
+        wake = min(due, end)
         watched: set[asyncio.Task[Any]] = set(self.flights)
         alarm: asyncio.Task[None] | None = None
-        if due is not None:
-            alarm = asyncio.create_task(self.clock.sleep(max(0.0, due - self.clock.monotonic())))
+        if wake < math.inf:
+            alarm = asyncio.create_task(self.clock.sleep(max(0.0, wake - self.clock.monotonic())))
             watched.add(alarm)
         try:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -286,7 +298,9 @@ class Race:
             if alarm is not None:
                 alarm.cancel()
         ended = [task for task in self.flights if task in done]
-        if not ended and due is not None:
+        if not ended and wake == end:
+            raise self._failed()
+        if not ended:
             self._late(newest, due)
         winners = [answer for answer in map(self._land, ended) if answer is not None]
         return winners[0] if winners else None
@@ -350,9 +364,13 @@ class Race:
         self.flights.clear()
 
     def _failed(self) -> AllProvidersFailed:
+        now = self.clock.monotonic()
+        for flight in self.flights.values():
+            elapsed_ms = (now - flight.started) * 1000
+            self.tried.append(Tried(flight.source.entry.id, UpstreamTimeout.code, elapsed_ms, flight.hedge))
         names = ", ".join(sorted({t.provider for t in self.tried})) or "none is configured"
         ready_at = min(map(self._ready_at, self.waiting), default=math.inf)
-        wait_s = ready_at - self.clock.monotonic()
+        wait_s = ready_at - now
         return AllProvidersFailed(
             f"No source could answer ({names}).",
             details={"tried": [{"provider": t.provider, "failure": t.failure} for t in self.tried]},

@@ -1,17 +1,25 @@
-"""Outgoing WebSockets: what a feed needs of one, and the real one on aiohttp."""
+"""Outgoing WebSockets: what a feed needs of one, and the real one on aiohttp. Addresses are the catalogue's, the operator's,
+or a venue's own word, which is checked first."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from ..clock import Clock
-from ..model.errors import BodyTooLarge, UpstreamTimeout, UpstreamUnreachable
+from ..model.errors import AddressRefused, BodyTooLarge, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from ..providers.kit import Reply
+from .classify import refusal
+from .outbound_url import check_url
+from .reach import Reach
 from .transport import USER_AGENT
 
-MAX_FRAME_BYTES = 8 * 1024 * 1024
+MAX_FRAME_BYTES = 1024 * 1024
+"""The largest that a venue sends are answers that name every topic of a connection, some 20 KB."""
 CONNECT_S = 3.5
 """Longer than any handshake that is worth having, and short enough that a venue is back within five seconds of its network."""
 PING_S = 20.0
@@ -37,7 +45,7 @@ class Socket(Protocol):
 
 
 class Connector(Protocol):
-    """Opens connections. Raises UpstreamUnreachable and UpstreamTimeout."""
+    """Opens connections. Raises UpstreamUnreachable, UpstreamTimeout, or what the status means that answers a handshake."""
 
     async def connect(self, url: str) -> Socket: ...
 
@@ -58,8 +66,10 @@ class WebSocketConnector:
             raise UpstreamUnreachable("the service is stopping")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300),
+                # A venue that moved is found at the next attempt: there are too few of them for a cache of names.
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, use_dns_cache=False),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_only_there,),
                 headers={"User-Agent": USER_AGENT},
             )
         try:
@@ -73,10 +83,21 @@ class WebSocketConnector:
                 )
         except TimeoutError:
             raise UpstreamTimeout(f"no connection within {CONNECT_S:g} s") from None
+        except aiohttp.WSServerHandshakeError as error:
+            raise self._refused(error) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The text of a client error can hold the address, and the address a token.
             raise UpstreamUnreachable(f"the connection failed: {type(error).__name__}") from None
         return _Opened(opened)
+
+    def _refused(self, error: aiohttp.WSServerHandshakeError) -> UpstreamError:
+        """What the answer means that came in place of a socket."""
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        found = refusal(Reply("", error.status, b"", self._clock.now_ms(), headers))
+        # 101 and 2xx: something answers there that is no socket, or not the one that was asked.
+        if found is None or error.status < 200:
+            return UpstreamUnreachable("the handshake failed")
+        return found
 
     async def close(self) -> None:
         self._closed = True
@@ -86,6 +107,45 @@ class WebSocketConnector:
             for _ in range(3):
                 # aiohttp closes its sockets on the next turns of the loop.
                 await self._clock.sleep(0)
+
+
+async def _only_there(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """A handshake's redirect is its answer: aiohttp would follow it to any address, one inside the network included."""
+    response = await handler(request)
+    if 300 <= response.status < 400:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info, (), status=response.status, headers=response.headers
+        )
+    return response
+
+
+def check_told(url: str, bases: Sequence[str], reach: Reach) -> None:
+    """Refuse a socket's address that an upstream's answer gave, unless it is at one of the upstream's own addresses (`bases`:
+    where it was asked, and that of the catalogue) or, over TLS, at another public host of one of these sites. Raises
+    AddressRefused, which never repeats the address."""
+    try:
+        told, known = urlsplit(url), [urlsplit(base) for base in bases]
+        scheme = {"ws": "http", "wss": "https"}.get(told.scheme)
+        same = (scheme, told.hostname, told.port) in [(b.scheme, b.hostname, b.port) for b in known]
+    except ValueError:
+        raise AddressRefused("the address is not a URL") from None
+    if told.username or told.password or told.fragment:
+        raise AddressRefused("the address carries a user name, a password or a fragment")
+    if not same:
+        if told.scheme != "wss":
+            raise AddressRefused("the address is not wss://")
+        target = check_url(f"https{url[3:]}")
+        if target.address is not None or _site(target.host) not in [_site(b.hostname or "") for b in known]:
+            raise AddressRefused("the address is not the upstream's own")
+    if reach.closed(url) is not None:
+        raise AddressRefused("the address is on a port that cannot be called from here")
+
+
+def _site(host: str) -> list[str]:
+    return host.lower().split(".")[-2:]
 
 
 class _Opened:

@@ -33,6 +33,7 @@ from ..telemetry import logger
 from .classify import policy, refusal
 from .health import LONGEST_REST_S, Breaker, SourceHealth
 from .limits import Meter
+from .outage import Outage
 from .reading import REJECTED_KEPT, Page, read_page
 from .transport import Transport
 
@@ -112,6 +113,7 @@ class Source:
     priority: int | None = None
     weight: float | None = None
     added: bool = False
+    outage: Outage = field(default_factory=Outage)
 
     def rank(self, capability: Capability) -> int:
         """Its place among those that offer a capability, the lowest asked first: an operator's priority, else the
@@ -367,7 +369,12 @@ class Source:
                 headers["Authorization"] = f"Bearer {self.key}"
             else:
                 headers[auth.name] = auth.prefix + self.key
-        reply = await self.transport.send(self.entry.id, self.base_url, request, headers, timeout_s)
+        try:
+            reply = await self.transport.send(self.entry.id, self.base_url, request, headers, timeout_s)
+        except UpstreamError as error:
+            self.outage.failed(self.entry.source, error)
+            raise
+        self.outage.heard()
         self.health.told_time(reply.headers.get("date", ""), reply.received_ms)
         return replace(reply, asked=asked)
 

@@ -17,7 +17,7 @@ from collections.abc import Coroutine, Iterable
 from functools import partial
 from typing import Any
 
-from ..model.errors import CdtsError
+from ..model.errors import AllProvidersFailed, CdtsError, UpstreamTimeout, UpstreamUnreachable
 from ..services.jobs import CRASHED
 from ..services.runtime import Runtime
 from ..services.schedule import CATCH_UP, OK, START, TIMETABLE, Plan, Schedule, error_text
@@ -26,6 +26,8 @@ from ..telemetry import logger
 from .timetable import Job, plan_of
 
 log = logger("jobs")
+UNREACHED = frozenset({UpstreamUnreachable.code, UpstreamTimeout.code, AllProvidersFailed.code})
+"""What a job ends with where nothing can be reached."""
 JITTER_SHARE = 0.05
 """Each wait is up to this much longer, so that venues are not asked in step."""
 MOST_JITTER_S = 20.0
@@ -77,6 +79,8 @@ class Runner:
         """Of them those that have not begun yet."""
         self._jitter_ms: dict[str, int] = {}
         self._crashes: dict[str, int] = {}
+        self._untold: set[str] = set()
+        """Jobs whose failure was not told while nothing could be reached."""
         self._stopping = False
         self.runs: dict[str, int] = {}
 
@@ -280,9 +284,15 @@ class Runner:
     def _noted(self, job: Job, outcome: str, rows: int | None, text: str | None) -> None:
         before = self._rt.tasks.get(job.id)
         self._rt.tasks[job.id] = outcome
-        if outcome != OK and before != outcome:
+        untold = job.id in self._untold
+        self._untold.discard(job.id)
+        if outcome in UNREACHED and (untold or before in (None, OK)) and self._rt.gateway.outage.total:
+            # One line for all of them is `statistics.watch`'s; who fails on when that is over is told then.
+            self._untold.add(job.id)
+            log.debug("job failed", **job.named, code=outcome, reason=text)
+        elif outcome != OK and (untold or before != outcome):
             log.warning("job failed", **job.named, code=outcome, reason=text)
-        elif outcome == OK and before not in (None, OK):
+        elif outcome == OK and not untold and before not in (None, OK):
             log.info("job works again", **job.named, rows=rows)
         self.runs[job.id] = self.runs.get(job.id, 0) + 1
         self._crashes.pop(job.id, None)

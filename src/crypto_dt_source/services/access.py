@@ -88,7 +88,8 @@ async def save_uses(access: Access) -> int:
     if times:
         try:
             await keys.used(access.store, times)
-        except StoreError:
+        except (StoreError, asyncio.CancelledError):
+            # A time that is stored a second time changes nothing.
             access.keyring.used = {**times, **access.keyring.used}
             raise
     for name, at in times.items():

@@ -104,13 +104,15 @@ class Board:
         ids of their assets. What was polled since stays."""
         touched: set[str] = set()
         for key, asset_id in list(self.streamed.items()):
-            held = self.quotes.get(asset_id, {}).get(key)
             if key[0] != provider:
                 continue
+            # One that is not proven yet may be at any time, and would then count.
+            place = self.quotes if key in self.quotes.get(asset_id, {}) else self.unproven
+            held = place.get(asset_id, {}).get(key)
             if held is None:
                 del self.streamed[key]
             elif Pair(held.base, held.quote.currency) in pairs:
-                self._take(self.quotes, asset_id, key)
+                self._take(place, asset_id, key)
                 del self.streamed[key]
                 self.touched[asset_id] = self.touched.get(asset_id, 0) + 1
                 touched.add(asset_id)

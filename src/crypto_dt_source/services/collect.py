@@ -11,7 +11,7 @@ from ..model.ask import Capability, InstrumentsAsk, QuotesAsk
 from ..model.asset import Instrument
 from ..model.errors import CdtsError, SymbolNotListed, UpstreamError
 from ..model.quote import Pair, Quote
-from ..store import BudgetRow
+from ..store import BudgetRow, InDoubt
 from ..store.cache import Loaded
 from ..store.repos import assets as asset_repo
 from ..store.repos import budgets as budget_repo
@@ -149,15 +149,7 @@ async def store_prices(rt: Runtime) -> int:
 async def store_accounts(rt: Runtime) -> int:
     """Requests, upstream calls and provider states, in batches. What could not be written is kept for the next time.
     Raises StoreError."""
-    write = asyncio.create_task(_write_accounts(rt), name="accounts")
-    try:
-        return await asyncio.shield(write)
-    except asyncio.CancelledError:
-        # Rows whose commit nobody waited for would be put back and stored a second time.
-        await asyncio.wait({write})
-        if not write.cancelled():
-            write.exception()
-        raise
+    return await persist.to_its_end(_write_accounts(rt))
 
 
 async def _write_accounts(rt: Runtime) -> int:
@@ -170,6 +162,13 @@ async def _write_accounts(rt: Runtime) -> int:
         if calls:
             await call_repo.write_api_calls(rt.store, calls)
             calls = []
+    except InDoubt:
+        # They may be there: put back, they would be counted a second time.
+        if requests:
+            requests = []
+        else:
+            calls = []
+        raise
     finally:
         rt.accounts.put_back(requests, calls)
     if rt.meters and rt.schedule.may_run():

@@ -15,6 +15,7 @@ from . import archive, backup, jobs, shipping
 from .runtime import Runtime
 from .vitals import Silent
 
+CUT_OFF = "the network seems unreachable, no upstream answers; look at DNS, the proxy and the firewall"
 FRESH_SHARE = 0.5
 """Share of polled venues whose quotes must be younger than the price TTL for the providers to be well."""
 DATABASE, LIMITER = "database", "limiter"
@@ -113,15 +114,6 @@ def _failed(what: str, error: StoreError) -> str:
     return f"the last {what} failed{f' ({error.kind})' if error.kind else ''}; answers come from memory"
 
 
-def _nothing_yet(rt: Runtime) -> str:
-    """Why there is no quote at all. Where every call fails before it arrives, it is the machine and no upstream."""
-    said = "no provider has delivered quotes yet"
-    failures = {source.health.last_failure for source in rt.gateway.sources.values()} - {None}
-    if failures == {"upstream_unreachable"}:
-        return f"{said}: none can be reached from here; look at DNS, the proxy and the firewall"
-    return said
-
-
 def _providers(rt: Runtime) -> dict[str, Any]:
     now = rt.clock.now_ms()
     polled = rt.board.polled
@@ -139,11 +131,12 @@ def _providers(rt: Runtime) -> dict[str, Any]:
             return _component("degraded", "the process that collects leaves no prices in the store", **facts)
         return _component("ok", "another process collects", **facts)
     if not polled:
-        return _component("degraded", _nothing_yet(rt), **facts)
+        said = "no provider has delivered quotes yet"
+        return _component("degraded", f"{said}: {CUT_OFF}" if rt.gateway.outage.total else said, **facts)
     if len(fresh) < FRESH_SHARE * len(polled):
-        return _component(
-            "degraded", "most providers are silent; stored prices are served marked stale", **facts
-        )
+        why = f": {CUT_OFF}" if rt.gateway.outage.total else ""
+        said = f"most providers are silent; stored prices are served marked stale{why}"
+        return _component("degraded", said, **facts)
     return _component("ok", **facts)
 
 

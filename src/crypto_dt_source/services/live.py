@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..clock import Clock, rfc3339
@@ -20,6 +20,7 @@ from ..model.normal import violation
 from ..model.quote import Quote
 from ..pricing.rates import BASE
 from ..providers.resolver import Resolver
+from ..providers.streaming import Topic
 from ..stream import Bus, Event
 from ..telemetry import logger
 from .board import Board
@@ -29,6 +30,8 @@ from .prices import PricePoint, Pricer
 log = logger("live")
 PUBLISH_S = 0.25
 """Shortest time between two published prices of an asset."""
+IN_VAIN_S = 0.005
+"""First rest of an asset after a decision that had nothing new; each further one doubles it, up to PUBLISH_S."""
 TURN_S = 0.002
 """How long publishing may go on before frames come in again: assets are often due together, and one in each turn of the loop
 would make the last of them wait for as many turns."""
@@ -61,10 +64,12 @@ class LiveMarket:
         self._listened = listened
         self._due: list[tuple[float, str]] = []
         self._waiting: set[str] = set()
-        self._published: dict[str, tuple[float, PricePoint]] = {}
+        self._rests: dict[str, tuple[float, float]] = {}
+        """Until when an asset is not decided again, on the monotonic clock, and the seconds of its last rest in vain."""
+        self._published: dict[str, PricePoint] = {}
         self._more = asyncio.Event()
         self._trades: OrderedDict[str, deque[dict[str, Any]]] = OrderedDict()
-        self.candles = CandleBuilder(board.entries, resolver)
+        self.candles = CandleBuilder(board.entries)
         self.rejected: dict[str, int] = {}
         """Records that were not in normal form, by provider."""
         self.stalled: dict[str, str] = {}
@@ -101,12 +106,11 @@ class LiveMarket:
     def _moved(self, asset: str) -> None:
         if asset in self._waiting:
             return
-        last = self._published.get(asset)
-        now = self._clock.monotonic()
-        due = now if last is None else max(now, last[0] + PUBLISH_S)
+        due = max(self._clock.monotonic(), self._rests.get(asset, (0.0, 0.0))[0])
         self._waiting.add(asset)
         heapq.heappush(self._due, (due, asset))
-        self._more.set()
+        if self._due[0][1] == asset:
+            self._more.set()
 
     def _stall(self, event: Stalled) -> None:
         self.stalled[event.provider] = event.reason
@@ -117,13 +121,19 @@ class LiveMarket:
         for topic in event.topics:
             # What is traded until the stream is back is not seen.
             self._missed(Missed(event.provider, topic, None))
-        self.candles.stalled(event.provider, pairs)
+        self.dropped(event.provider, event.topics)
+
+    def dropped(self, provider: str, topics: Collection[Topic]) -> None:
+        """Nothing comes of these topics any more."""
+        self.candles.left(provider, {topic.pair for topic in topics if topic.channel == "trades"})
 
     def _missed(self, event: Missed) -> None:
         """A gap is told to those who see the trades, and marks the candle that is being built."""
+        if event.topic.channel != "trades":
+            return
         self.candles.missed(event.provider, event.topic.pair, self._clock.now_ms())
         asset = self._resolver.venue_asset(event.provider, event.topic.pair.base)
-        if asset is None or event.topic.channel != "trades":
+        if asset is None:
             return
         data = {
             "gap": True,
@@ -157,7 +167,7 @@ class LiveMarket:
         shown.append(data)
         if self._listened("trades", symbol):
             self._bus.publish(Event("trades", symbol, data, now))
-        candle = self.candles.add(trade, symbol)
+        candle = self.candles.add(trade, symbol, now)
         if candle is not None and self._listened("candles", symbol):
             self._bus.publish(Event("candles", symbol, candle, now))
 
@@ -166,7 +176,7 @@ class LiveMarket:
         return list(self._trades.get(symbol or "", ()))
 
     def candle_of(self, symbol: str | None) -> dict[str, Any] | None:
-        """The minute of an asset that is under way; None where no trade of it was seen."""
+        """The newest minute of an asset; None where no trade of it was seen."""
         return self.candles.shown(symbol or "")
 
     async def run(self) -> None:
@@ -178,10 +188,23 @@ class LiveMarket:
             now = self._clock.monotonic()
             wait = self._due[0][0] - now
             if wait > 0:
-                await self._clock.sleep(min(wait, PUBLISH_S))
+                await self._rest(min(wait, PUBLISH_S))
                 continue
             self._publish_due(now, now + TURN_S)
             await self._clock.sleep(0)
+
+    async def _rest(self, seconds: float) -> None:
+        """So long, or until an asset is due before those that were known."""
+        self._more.clear()
+        waits = {
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._more.wait()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     def _publish_due(self, now: float, until: float) -> None:
         """Publish what is due, the longest due first; stops at `until`."""
@@ -199,13 +222,16 @@ class LiveMarket:
         # Not one that a request had computed a moment ago: it would be published as a price that did not move.
         point = self._pricer.newest(asset_id, BASE)
         asset = self._resolver.by_id(asset_id)
-        if point is None or asset is None:
-            return
         now = self._clock.monotonic()
-        last = self._published.get(asset_id)
-        if last is not None and last[1] == point:
+        if point is None or asset is None or self._published.get(asset_id) == point:
+            # A source that counts for nothing may send as much as it likes: soon that is looked at no more often than the
+            # rest, and until then does not make a quote that counts wait.
+            _, rest_s = self._rests.get(asset_id, (0.0, 0.0))
+            rest_s = min(PUBLISH_S, max(IN_VAIN_S, 2 * rest_s))
+            self._rests[asset_id] = (now + rest_s, rest_s)
             return
-        self._published[asset_id] = (now, point)
+        self._rests[asset_id] = (now + PUBLISH_S, 0.0)
+        self._published[asset_id] = point
         symbol = symbol_of(self._resolver, asset)
         if self._listened("prices", symbol):
             row = price_row(symbol, asset.name, point)

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from itertools import islice
-from typing import cast
 
 from ..gateway.feed import Feed
 from ..gateway.feed_events import Status
-from ..gateway.sockets import Connector
-from ..model.ask import CandlesAsk
+from ..gateway.sockets import Connector, check_told
 from ..model.asset import Asset, Instrument
-from ..model.candle import MINUTE_MS, Candle
 from ..model.errors import CdtsError, UpstreamError
 from ..model.quote import Pair
 from ..providers import catalog
 from ..providers.catalog import Entry
 from ..providers.streaming import Opening, Stream, Topic
-from ..store import SeriesKey
-from ..store.repos import candles as candle_repo
-from ..stream import Event, Hub
+from ..stream import Hub
 from ..telemetry import logger
-from . import collect, persist
+from . import collect
 from .board import CRYPTO_QUOTES
 from .live import LiveMarket, symbol_of
-from .live_candles import Series, closed_candle
 from .live_channels import ChannelTeller
+from .live_closing import CandleCloser
 from .runtime import Runtime
 
 log = logger("live")
@@ -38,10 +34,11 @@ LINGER_S = 60.0
 """An asset nobody listens to any more is streamed for so long still."""
 MOST_ASKED = 500
 """Assets beyond the top that are streamed at a time."""
+TRADED_TOP = 10
+"""The largest assets of the top, whose trades are always streamed."""
 CLEARLY = 1.5
 """How many times the volume of the pair that is streamed another one must have to take its place."""
-CANDLE_WAIT_S = 2.0
-"""How long after a minute's end the venue is asked for its own candle of it."""
+CRASH_REST_S = 1.0
 TOKEN_S = 2.0
 """How long an address of a stream is waited for, where the venue's API gives it."""
 TOKEN_KEPT_S = 12 * 3600.0
@@ -68,42 +65,74 @@ class LiveFeeds:
         self._hub = hub
         self._connector = connector
         self._top = top
+        self._urls = urls
         self._asked: dict[str, float] = {}
+        self._shown: dict[str, float] = {}
+        """When somebody last listened, by symbol: to anything, and to trades or candles."""
         self._pairs: dict[tuple[str, str], Pair] = {}
         self._lists: dict[str, tuple[Sequence[Instrument], frozenset[Pair]]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._unreachable: set[str] = set()
         self.feeds: dict[str, Feed] = {}
         state = rt.sessions.state
         state.of["trades"] = live.recent_trades
         state.of["candles"] = live.candle_of
         self._teller = ChannelTeller(rt, state)
+        self._closer = CandleCloser(rt, live.candles, hub)
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """A feed for each entry with a stream that has none, also for one that came back to the catalogue."""
+        rt = self._rt
         for entry in streaming(rt):
-            chosen = not entry.ws_url or entry.id in urls
+            if entry.id in self.feeds or entry.id in self._unreachable:
+                continue
+            chosen = not entry.ws_url or entry.id in self._urls
             if not chosen and (why := rt.gateway.policy.reach.closed(entry.ws_url)) is not None:
                 log.info("a stream cannot be reached from here", provider=entry.id, reason=why)
+                self._unreachable.add(entry.id)
                 continue
             stream = catalog.stream(entry.stream)
-            opening = _opening(rt, entry, stream, urls.get(entry.id, entry.ws_url))
-            self.feeds[entry.id] = Feed(entry.id, stream, opening, connector, rt.clock, live.take)
+            opening = _opening(rt, entry, stream, self._urls.get(entry.id, entry.ws_url))
+            self.feeds[entry.id] = Feed(entry.id, stream, opening, self._connector, rt.clock, self._live.take)
 
     def start(self) -> None:
         """Begin to stream and to publish."""
         for name, work in (
-            ("publishes prices", self._live.run()),
-            ("asks streams", self._follow()),
-            ("closes candles", self._close_candles()),
-            ("tells channels", self._teller.run()),
+            ("publishes prices", self._live.run),
+            ("asks streams", self._follow),
+            ("closes candles", self._closer.run),
+            ("tells channels", self._teller.run),
         ):
-            task = asyncio.create_task(work, name=name)
-            task.add_done_callback(_ended)
-            self._tasks.append(task)
+            self._own(name, work, 0.0)
+
+    def _own(self, name: str, work: Callable[[], Awaitable[None]], rest_s: float) -> None:
+        async def begun() -> None:
+            await self._rt.clock.sleep(rest_s)
+            await work()
+
+        task = asyncio.create_task(begun(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, name, work))
+
+    def _ended(self, name: str, work: Callable[[], Awaitable[None]], task: asyncio.Task[None]) -> None:
+        """None of them ends by itself: it was stopped, or has a bug and is begun again."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("the live market crashed", task=name, again_in_s=CRASH_REST_S, exc_info=error)
+            if not self._stopping:
+                self._own(name, work, CRASH_REST_S)
 
     async def stop(self) -> None:
         """End everything."""
-        for task in self._tasks:
+        self._stopping = True
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         await asyncio.gather(*(feed.close() for feed in self.feeds.values()))
         await self._connector.close()
 
@@ -125,8 +154,9 @@ class LiveFeeds:
     async def _follow(self) -> None:
         """Keep what is subscribed in step with who listens."""
         while True:
+            self._take_up()
             assets = self._wanted()
-            shown = self._hub.wanted("trades") | self._hub.wanted("candles")
+            shown = self._shown.keys()
             # Together: a venue whose list of pairs takes long keeps no other waiting for its first quote.
             await asyncio.gather(*(self._want(provider, assets, shown) for provider in self.feeds))
             await self._rt.clock.sleep(LOOK_S)
@@ -136,14 +166,18 @@ class LiveFeeds:
         if feed is None:
             return
         listing = asyncio.ensure_future(self._topics(provider, assets, shown, feed.stream))
-        # One that takes longer is taken up at the next look: the list is kept.
-        done, _ = await asyncio.wait({listing}, timeout=LISTED_S)
-        if not done:
+        try:
+            # One that takes longer is taken up at the next look: the list is kept.
+            done, _ = await asyncio.wait({listing}, timeout=LISTED_S)
+        finally:
             listing.cancel()
+        if not done:
             await asyncio.wait({listing})
             return
         try:
-            feed.want(listing.result())
+            gone = feed.want(listing.result())
+            if gone:
+                self._live.dropped(provider, gone)
         except CdtsError as error:
             log.debug("a venue's pairs are not known", provider=provider, reason=error.message)
 
@@ -153,8 +187,11 @@ class LiveFeeds:
         for channel in BY_SYMBOL:
             for ticker in self._hub.wanted(channel):
                 self._asked[ticker] = now
-        for ticker in [t for t, at in self._asked.items() if now - at > LINGER_S]:
-            del self._asked[ticker]
+                if channel != "prices":
+                    self._shown[ticker] = now
+        for listened in (self._asked, self._shown):
+            for ticker in [t for t, at in listened.items() if now - at > LINGER_S]:
+                del listened[ticker]
         found = {asset.id: asset for asset in islice(rt.resolver.ranked(), self._top)}
         for ticker in sorted(self._asked, key=lambda t: -self._asked[t])[:MOST_ASKED]:
             by_id = rt.resolver.by_id(ticker)
@@ -165,12 +202,13 @@ class LiveFeeds:
     async def _topics(
         self, provider: str, assets: Sequence[Asset], shown: Set[str], stream: Stream
     ) -> list[Topic]:
-        """Tickers of every asset the venue lists, of the pair that counts in its price; trades of those somebody sees the
-        trades or candles of (`shown`), and of the largest ten. None of a venue that is switched off."""
+        """Tickers of every asset the venue lists, of the pair that counts in its price; trades of those somebody sees or
+        just saw the trades or candles of (`shown`), and of the largest ten. None of a venue that is switched off."""
         source = self._rt.gateway.sources.get(provider)
         if source is None or not source.enabled:
             return []
         pairs = await self._listed(provider)
+        most = min(TRADED_TOP, self._top)
         tickers: list[Topic] = []
         trades: list[Topic] = []
         for place, asset in enumerate(assets):
@@ -179,7 +217,11 @@ class LiveFeeds:
                 continue
             if "ticker" in stream.channels:
                 tickers.append(Topic("ticker", pair))
-            if symbol_of(self._rt.resolver, asset) in shown or place < 10 or "ticker" not in stream.channels:
+            if (
+                symbol_of(self._rt.resolver, asset) in shown
+                or place < most
+                or "ticker" not in stream.channels
+            ):
                 trades.append(Topic("trades", pair))
         return tickers + trades
 
@@ -214,41 +256,6 @@ class LiveFeeds:
         usual = (Pair(asset.ticker, quote) for quote in self._rt.entries[provider].quotes_in)
         return next((pair for pair in usual if pair in listed), None)
 
-    async def _close_candles(self) -> None:
-        """Put the venue's own candle in the place of the one that was built, and publish it."""
-        clock = self._rt.clock
-        while True:
-            await clock.sleep(LOOK_S)
-            done, self._live.candles.closed = self._live.candles.closed, []
-            wanted = [(t, s, at) for t, s, at in done if self._hub.listened("candles", t)]
-            if not wanted:
-                continue
-            await clock.sleep(CANDLE_WAIT_S)
-            await asyncio.gather(*(self._close_one(ticker, series, at) for ticker, series, at in wanted))
-
-    async def _close_one(self, ticker: str, series: Series, open_ms: int) -> None:
-        rt = self._rt
-        ask = CandlesAsk(series.pair, "1m", open_ms, open_ms + MINUTE_MS, 1)
-        try:
-            answer = await rt.gateway.ask_one(series.provider, ask, background=True)
-        except CdtsError as error:
-            log.debug("no candle of the venue's own", provider=series.provider, reason=error.message)
-            return
-        found = [c for c in cast("tuple[Candle, ...]", answer.records) if c.open_ms == open_ms and c.closed]
-        if not found:
-            return
-        with persist.best_effort():
-            key = SeriesKey(series.provider, series.pair.base, series.pair.quote, "1m")
-            await candle_repo.write(rt.store, key, found)
-        rt.bus.publish(Event("candles", ticker, closed_candle(series, found[0]), rt.clock.now_ms()))
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    """These tasks end only when they are cancelled or have a bug."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        log.error("the live market crashed", task=task.get_name(), exc_info=error)
-
 
 def streaming(rt: Runtime) -> Iterable[Entry]:
     """Entries in use that have a stream."""
@@ -270,6 +277,8 @@ def _opening(rt: Runtime, entry: Entry, stream: Stream, url: str) -> Callable[[]
         try:
             source = rt.gateway.source(entry.id)
             opening = read(await source.plain(request, patience_s=TOKEN_S / 2, timeout_s=TOKEN_S))
+            if not url:
+                check_told(opening.url, (source.base_url, entry.base_url), rt.gateway.policy.reach)
             held[:] = [(now, opening)]
         except UpstreamError:
             # The API may be resting while the stream is back: an address that was given not long ago still opens it.

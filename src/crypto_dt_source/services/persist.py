@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..model.ask import Capability
 from ..model.asset import Asset, AssetListing
@@ -18,6 +19,7 @@ from ..store.repos import market as market_repo
 from ..store.repos import prices as price_repo
 from .runtime import Runtime
 
+T = TypeVar("T")
 YIELD_EVERY = 20
 """Assets decided before the loop gets a turn: about two milliseconds."""
 
@@ -28,6 +30,19 @@ def best_effort() -> Iterator[None]:
     health shows it."""
     with suppress(StoreError):
         yield
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do a write whose rows are put back where it fails. A caller that is cancelled waits for it first: rows whose commit
+    nobody waited for would be lost, or put back and stored a second time. Raises what `work` does."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 class _Listed(Protocol):

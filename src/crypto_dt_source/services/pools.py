@@ -12,10 +12,11 @@ from ..model.errors import NotFound
 from ..model.pool import Member, Pool, PoolEvent, shipped_pool
 from ..providers import catalog
 from ..providers.catalog import Entry
-from ..store import PoolMemberRow, PoolRow, StoreError
+from ..store import InDoubt, PoolMemberRow, PoolRow, StoreError
 from ..store.repos import own_entries
 from ..store.repos import pools as pool_repo
 from ..stream.bus import Event
+from .persist import to_its_end
 from .runtime import Runtime
 
 EVERY_S = 5.0
@@ -35,19 +36,27 @@ async def follow(rt: Runtime) -> int:
     aside is over; gives the number of events told. Raises StoreError; what could not be stored is kept."""
     pools = rt.gateway.pools
     async with pools.changing:
-        events = [*pools.events]
-        pools.events.clear()
-        try:
-            await pool_repo.note(rt.store, events)
-        except StoreError:
-            pools.events.extendleft(reversed(events))
-            raise
+        await to_its_end(_note(rt))
         await reload(rt)
         # One process tidies up, or each would tell of it.
         if rt.schedule.may_run(fenced=False) and await _tidied(rt):
             await reload(rt)
         pools.let_go(rt.gateway.sources)
     return await tell(rt)
+
+
+async def _note(rt: Runtime) -> None:
+    pools = rt.gateway.pools
+    events = [*pools.events]
+    pools.events.clear()
+    try:
+        await pool_repo.note(rt.store, events)
+    except InDoubt:
+        # They may be there: put back, they would be told of a second time.
+        raise
+    except StoreError:
+        pools.events.extendleft(reversed(events))
+        raise
 
 
 async def forget(rt: Runtime) -> int:

@@ -150,6 +150,8 @@ class _Work:
     answered: bool = False
     own_failed: bool = False
     unrepaired: bool = False
+    failed: set[str] = field(default_factory=set)
+    """Ids of those that failed when all were asked together: one after the other they would fail once more."""
     tried: list[dict[str, object]] = field(default_factory=list)
     visited: list[Gap] = field(default_factory=list)
     seen: list[_Seen] = field(default_factory=list)
@@ -192,8 +194,11 @@ class _Work:
             except AllProvidersFailed as error:
                 failures = {t["failure"] for t in error.details["tried"]}
                 if failures != {NotOffered.code}:
-                    self.own_failed = True
+                    self.own_failed = self.unrepaired = True
                     self.tried.extend(error.details["tried"])
+                    self.failed = {
+                        t["provider"] for t in error.details["tried"] if t["failure"] != NotOffered.code
+                    }
                     return
                 # Older than the venue keeps: an answer, and everything before it is older still.
                 self.answered = True
@@ -277,13 +282,15 @@ class _Work:
         if not self.own_failed:
             edge = floor_open(self.rt.clock.now_ms(), self.series.interval) - self.step
             left = [Gap(g.start_ms, min(g.end_ms, edge)) for g in left if g.start_ms < edge]
+        if self.rt.gateway.outage.total and not self.background:
+            return
         helped: set[str] = set()
         pages = 0
         for option in self.same:
             source = option.source.entry.source
             if not left or len(helped) >= REPAIR_SOURCES or (pages >= REPAIR_PAGES and not self.background):
                 break
-            if self._is_own(option) or source in helped:
+            if self._is_own(option) or source in helped or option.id in self.failed:
                 continue
             todo = list(left)
             while todo and (pages < REPAIR_PAGES or self.background):

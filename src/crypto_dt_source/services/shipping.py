@@ -44,6 +44,8 @@ def component(rt: Runtime) -> dict[str, Any]:
     reason = None
     if state.superseded is not None:
         reason = "a newer start has taken over shipping; nothing of this process is safe any more; stop it"
+    elif state.awaited is not None:
+        reason = "a newer start is taking over; nothing is shipped until it has, or has given up"
     elif state.error is not None:
         reason = f"the last shipment failed: {state.error}"
     elif behind_ms > max(BEHIND_MS, 2000 * shipper.every_s):

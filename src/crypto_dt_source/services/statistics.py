@@ -149,13 +149,18 @@ async def broadcast(rt: Runtime) -> int:
 
 async def watch(rt: Runtime) -> int:
     """Look at every component and provider, so that health can say since when each is as it is, and log what has changed;
-    gives how many providers changed. Asks no upstream."""
+    gives how many providers changed. While nothing can be reached that is one line, and who is down with it is told only
+    where it stays so afterwards. Asks no upstream."""
     await health.components(rt)
     seen = rt.vitals.providers
+    _tell_outage(rt)
     changed = 0
     for source in rt.gateway.sources.values():
         name, now = source.entry.id, providers.state(rt, source.entry)
         before = seen.get(name)
+        if now == "down" and before != now and (source.health.last_failure_ms or 0) <= rt.vitals.cut_off_ms:
+            log.debug("a provider is down", provider=name, state=now, before=before)
+            continue
         seen[name] = now
         if before == now or (before is None and now in ("idle", "up")):
             continue
@@ -166,6 +171,19 @@ async def watch(rt: Runtime) -> int:
         else:
             line.info("a provider's state has changed")
     return changed
+
+
+def _tell_outage(rt: Runtime) -> None:
+    vitals, total = rt.vitals, rt.gateway.outage.total
+    if total:
+        vitals.cut_off_ms = rt.clock.now_ms()
+    if total == vitals.cut_off:
+        return
+    vitals.cut_off = total
+    if total:
+        log.warning(health.CUT_OFF)
+    else:
+        log.info("the network can be reached again")
 
 
 async def held(rt: Runtime) -> Cached[dict[str, Any]]:

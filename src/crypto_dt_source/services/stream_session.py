@@ -24,7 +24,7 @@ ABORT_S = 0.4
 """How long a connection that is to be closed may take to take in why."""
 SUGGESTED = 5
 """Unknown symbols of one message that get suggestions: those cost a millisecond each."""
-_GONE = LARGEST + 1
+GONE = LARGEST + 1
 """Stands for a number of another run: no sequence gets there."""
 NOTICES = "system"
 """The channel that every connection gets."""
@@ -216,7 +216,7 @@ def starts(message: Subscribe, plan: Wanted, epoch: str) -> Mapping[tuple[str, s
                 'since: one number is for one symbol; give {"BTC": 5, …} for several.',
                 details={"parameter": "since", "allowed": "a number for one symbol, or an object by symbol"},
             )
-        return {keys[0]: _GONE if other else message.since}
+        return {keys[0]: GONE if other else message.since}
     if len({name for name, _ in plan.channels}) != 1:
         raise InvalidParameter(
             "since: by symbol it is for one channel; subscribe to the channels one by one.",
@@ -225,7 +225,7 @@ def starts(message: Subscribe, plan: Wanted, epoch: str) -> Mapping[tuple[str, s
     found: dict[tuple[str, str | None], int] = {}
     name = plan.channels[0][0]
     for text, number in message.since.items():
-        found[(name, plan.by_text.get(text, text))] = _GONE if other else number
+        found[(name, plan.by_text.get(text, text))] = GONE if other else number
     return found
 
 

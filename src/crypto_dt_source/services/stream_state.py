@@ -72,6 +72,11 @@ class StreamState:
         of = self.of.get(channel)
         return None if of is None else of(symbol)
 
+    def symbols(self) -> list[str]:
+        """What every asset is called, the largest first."""
+        resolver = self._rt.resolver
+        return [symbol_of(resolver, asset) for asset in resolver.ranked()]
+
     async def prepare(self, channel: str) -> None:
         """Read what `state` will answer for a channel whose state is in the store. What cannot be read stays as it was."""
         read = self._reads.get(channel)

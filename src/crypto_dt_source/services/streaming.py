@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 
 from msgspec import Raw
 
@@ -15,10 +17,10 @@ from ..security.tiers import Caller
 from ..stream import CHANNELS, Event
 from ..stream.channels import DEFAULT
 from ..stream.client import Key
-from ..stream.protocol import ANY_SYMBOL, NO_ID, Close, error_frame, frame
+from ..stream.protocol import ANY_SYMBOL, MOST_SYMBOLS, NO_ID, Close, error_frame, frame
 from .live import symbol_of
 from .runtime import Runtime
-from .stream_session import NOTICES, Session, Wanted, closed_by, of_symbols, wanted, within_tier
+from .stream_session import GONE, NOTICES, Session, Wanted, closed_by, of_symbols, wanted, within_tier
 from .stream_state import StreamState, top_symbols
 
 LOOK_S = 1.0
@@ -36,6 +38,8 @@ STOP_S = 1.5
 RECONNECT_MS = (1000, 5000)
 """When clients should come back after a stop: at random in between."""
 WEBSOCKET, SSE = "websocket", "sse"
+NOWHERE = -1
+"""The place of a client that has nothing yet."""
 BEAT = b""
 """What an event stream sends as a comment."""
 
@@ -176,31 +180,67 @@ class Sessions:
         if plan.errors:
             self.error(session, of_symbols(plan.errors))
         if after is None:
-            await self.subscribe(session, plan, {})
+            await self.subscribe(session, plan, {}, place=NOWHERE)
             return
-        for name, _ in plan.channels:
-            await self.state.prepare(name)
-        keys = [(name, symbol) for name, symbols in plan.channels for symbol in symbols]
-        self._hub.resume(session.client, [key for key in keys if key[1] != ANY_SYMBOL], after)
-        for name, symbol in keys:
-            if symbol == ANY_SYMBOL:
-                self._hub.subscribe_all(session.client, name)
-
-    async def subscribe(self, session: Session, plan: Wanted, since: Mapping[Key, int]) -> None:
-        """Begin to send what a plan names, a few symbols at a time."""
         client, hub = session.client, self._hub
+        keys: list[Key] = []
         for name, symbols in plan.channels:
             await self.state.prepare(name)
+            every = ANY_SYMBOL in symbols
+            keys += hub.keys_of(name) if every else [(name, symbol) for symbol in symbols]
+        lost = dict.fromkeys(hub.lost(client, keys, after), GONE)
+        await self._each(session, list(lost), lost, after)
+        # Nothing may wait from here on: what is published meanwhile would come before what was missed.
+        hub.resume(client, [key for key in keys if key not in lost], after)
+        for name, symbols in plan.channels:
             if ANY_SYMBOL in symbols:
                 hub.subscribe_all(client, name)
+
+    async def subscribe(
+        self, session: Session, plan: Wanted, since: Mapping[Key, int], place: int | None = None
+    ) -> None:
+        """Begin to send what a plan names, a few symbols at a time. `place` as `Hub.subscribe` has it."""
+        for name, symbols in plan.channels:
+            await self.state.prepare(name)
+            if ANY_SYMBOL not in symbols:
+                await self._each(session, [(name, symbol) for symbol in symbols], since, place)
                 continue
-            for at in range(0, len(symbols), AT_ONCE):
-                await client.room()
-                if client.closed:
-                    return
-                hub.subscribe(client, name, symbols[at : at + AT_ONCE], since)
-                if len(symbols) > AT_ONCE:
-                    await self._rt.clock.sleep(0)
+            known = self._named(since)
+            others = [(name, s) for s in self.state.symbols() if (name, s) not in known]
+            await self._each(session, list(known), known, place)
+            await self._each(session, others, {}, place, empty=False)
+            self._hub.subscribe_all(session.client, name)
+
+    def _named(self, since: Mapping[Key, int]) -> dict[Key, int]:
+        """Where sequences go on that nobody named in `symbols`, as far as there are such; not more texts are looked up than
+        `symbols` may have."""
+        numbered = {key: number for key, number in since.items() if self._hub.numbers(key)}
+        others = (item for item in since.items() if item[0] not in numbered)
+        for (name, text), number in islice(others, MOST_SYMBOLS):
+            with suppress(CdtsError):
+                numbered[(name, self.symbol(text or "", False))] = number
+        return numbered
+
+    async def _each(
+        self,
+        session: Session,
+        keys: Sequence[Key],
+        since: Mapping[Key, int],
+        place: int | None,
+        *,
+        empty: bool = True,
+    ) -> None:
+        """`empty`: also those of which nothing is known."""
+        client = session.client
+        for number, (name, symbol) in enumerate(keys, 1):
+            # Before each: a snapshot of trades alone may be a sixteenth of what may wait.
+            await client.room()
+            if client.closed:
+                return
+            if empty or self.state.state(name, symbol):
+                self._hub.subscribe(client, name, [symbol], since, place)
+            if number % AT_ONCE == 0:
+                await self._rt.clock.sleep(0)
 
     def error(self, session: Session, error: CdtsError, id: Raw = NO_ID) -> None:
         """Tell a client what was wrong; too many times ends the connection."""

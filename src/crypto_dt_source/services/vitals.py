@@ -53,6 +53,10 @@ class Vitals:
         self._states: dict[str, tuple[str, int]] = {}
         self.providers: dict[str, str] = {}
         """The state of each provider at the last look that compared them."""
+        self.cut_off = False
+        """Whether nothing could be reached at that look."""
+        self.cut_off_ms = -1
+        """When that was so last, ms UTC; -1 where never."""
 
     async def ask(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives, one question of a name at a time; its last answer while this one is late. Raises Silent

@@ -42,8 +42,9 @@ PRICE: dict[str, dict[str, Any]] = {
 listed, without them a seeded `share` of all."""
 
 STREAM: dict[str, dict[str, Any]] = {
-    "ws_refuse": {},
+    "ws_refuse": {"status": 503},
     "ws_silent": {},
+    "ws_half_open": {},
     "ws_stuck": {},
     "ws_gap": {},
     "ws_duplicate": {},
@@ -52,8 +53,9 @@ STREAM: dict[str, dict[str, Any]] = {
     "ws_slow": {"ms": 3000},
     "ws_close": {"code": 1006},
 }
-"""Faults of sockets; `p` is drawn for each frame. `ws_refuse`: no handshake succeeds. `ws_silent`: an open socket says
-nothing. `ws_stuck`: it sends heartbeats alone. `ws_gap`: a record is left out. `ws_slow`: ms before a frame. `ws_close`:
+"""Faults of sockets; `p` is drawn for each frame. `ws_refuse`: handshakes are answered with this status. `ws_silent`: an
+open socket says nothing. `ws_half_open`: connections that are open when it begins bring and take nothing any more, also when
+it is over, and new ones work. `ws_stuck`: it sends heartbeats alone. `ws_gap`: a record is left out. `ws_slow`: ms before a frame. `ws_close`:
 closed with this code (1006: cut without one)."""
 
 HOST = ("hang", "reset", "5xx")
@@ -148,6 +150,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "clock_skew": lambda p: _number(p, "ms", -10 * 86_400_000, 10 * 86_400_000),
     "power_of_ten": _check_power,
     "missing_symbols": _check_symbols,
+    "ws_refuse": lambda p: _number(p, "status", 400, 599),
     "ws_slow": lambda p: _number(p, "ms", 0, 3_600_000),
     "ws_close": lambda p: _number(p, "code", 1000, 4999),
     "random": _check_random,

@@ -16,10 +16,11 @@ DAILY_OCTAVES: tuple[tuple[int, float], ...] = (
     (25 * MINUTE_MS, 0.1),
     (4 * MINUTE_MS, 0.04),
     (30_000, 0.015),
-    (2_000, 0.004),
+    (2_000, 0.012),
 )
 """Periods and amplitudes of a price path, relative to a day's move: roughly the square root of time, so that a minute
-and a month both look like a market."""
+and a month both look like a market. The shortest is three times that: a consensus is a median, and quotes of
+sources that are only polled hold it still the longer the less the market moves."""
 
 
 def key_of(*parts: object) -> int:

@@ -58,7 +58,12 @@ class Sockets:
         entry = self._entries.get(provider)
         await receive()
         now = self._clock.now_ms()
-        refused = "ws_refuse" in self._faults.strike_stream(provider, now)
+        refused = self._faults.strike_stream(provider, now).get("ws_refuse")
+        if refused is not None and "websocket.http.response" in scope.get("extensions", {}):
+            status = refused.params["status"]
+            await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b""})
+            return
         if entry is None or not entry.stream or refused or self._faults.host_down(provider, now):
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -101,6 +106,9 @@ class _Connection:
         self._reached: dict[Topic | None, int] = {}
         # Venues do not tick in step.
         self._phase_ms = key_of("phase", entry.id) % 1000
+        self._opened_ms = sockets._clock.now_ms()
+        self._lost = False
+        """Half-open: it goes on without anything getting through."""
 
     def _lists(self, pair: Pair) -> bool:
         return self._sockets._view(self._entry.id, HONEST).lists(pair)
@@ -129,8 +137,16 @@ class _Connection:
             if message["type"] != "websocket.receive":
                 return
             frame = message.get("text") if message.get("text") is not None else message.get("bytes")
+            if self._struck_by_loss():
+                continue
             for answer in self._session.received(frame or "", self._clock.now_ms()):
                 await self._say(answer)
+
+    def _struck_by_loss(self) -> bool:
+        fault = self._sockets._faults.strike_stream(self._entry.id, self._clock.now_ms()).get("ws_half_open")
+        if fault is not None and fault.since_ms >= self._opened_ms:
+            self._lost = True
+        return self._lost
 
     async def _tell(self) -> None:
         """Whatever is new, in turns; heartbeats; and the end where a fault says so."""
@@ -138,6 +154,8 @@ class _Connection:
         while True:
             await self._clock.sleep(self._sockets.tick_s)
             now = self._clock.now_ms()
+            if self._struck_by_loss():
+                continue
             struck = self._sockets._faults.strike_stream(self._entry.id, now)
             if "ws_close" in struck:
                 await self._end(struck["ws_close"].params["code"])
@@ -195,7 +213,11 @@ class _Connection:
     async def _say(self, frame: Frame) -> bool:
         """Whether the frame went out as it is."""
         struck = self._sockets._faults.strike_stream(self._entry.id, self._clock.now_ms())
-        if "ws_silent" in struck or self._sockets._faults.host_down(self._entry.id, self._clock.now_ms()):
+        if (
+            self._lost
+            or "ws_silent" in struck
+            or self._sockets._faults.host_down(self._entry.id, self._clock.now_ms())
+        ):
             return False
         if "ws_slow" in struck:
             await self._clock.sleep(struck["ws_slow"].params["ms"] / 1000)

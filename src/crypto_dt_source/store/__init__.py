@@ -1,7 +1,7 @@
 """Rows that last: SQLite by default, PostgreSQL by URL. `open_store` opens it, `repos` holds every query there is."""
 
 from .engine import Store, open_store, parse_url
-from .errors import StoreClosed, StoreError, StoreOpenError
+from .errors import InDoubt, StoreClosed, StoreError, StoreOpenError
 from .rows import (
     ApiCallRow,
     AuditRow,
@@ -46,6 +46,7 @@ __all__ = [
     "Coverage",
     "FeedRow",
     "Gap",
+    "InDoubt",
     "Kept",
     "MarketRow",
     "NewsFilter",

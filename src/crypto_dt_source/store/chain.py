@@ -1,6 +1,6 @@
 """What shipping keeps at its target, and which of it counts.
 
-    claims/EPOCH            a start took this epoch
+    claims/EPOCH            a start took this epoch, and takes over once it has a manifest
     EPOCH/manifest-SEQ      from which objects the database of that moment is made, with their sizes and hashes
     EPOCH/snapshot-SEQ      a whole copy, compressed
     EPOCH/segment-SEQ       the transactions committed since SEQ - 1, in order, and the hash of what came before
@@ -17,6 +17,7 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,6 +36,7 @@ LONGEST_LOOK_S = 2.0
 MOST_BYTES = 1 << 28
 """Of a segment, packed or unpacked: more rows than may wait are not as much. A larger object is none of ours."""
 MOST_MANIFEST_BYTES = 1 << 24
+GIVE_BACK_S = 5.0
 _DIGITS = 14
 
 _LENGTH = 4
@@ -196,16 +198,56 @@ async def highest_claim(target: Target) -> str:
 
 async def claim(target: Target, clock: Clock, word: str) -> str:
     """Take the highest epoch; gives it once it can be seen and none is higher. Whoever held one before finds this out
-    before he confirms anything more. Raises TargetError."""
-    while True:
-        taken = await highest_claim(target)
-        at_ms = max(clock.now_ms(), int(taken.partition("-")[0] or 0) + 1)
-        epoch = epoch_of(at_ms, word)
-        if not is_epoch(epoch):
-            raise TargetError(f"{CLAIMS}/{taken} at the target leaves no epoch above it")
-        await put_seen(target, clock, f"{CLAIMS}/{epoch}", b"{}\n")
-        if await highest_claim(target) == epoch:
-            return epoch
+    before he confirms anything more. Raises TargetError; nothing is claimed then."""
+    tried: list[str] = []
+    try:
+        while True:
+            taken = await highest_claim(target)
+            at_ms = max(clock.now_ms(), int(taken.partition("-")[0] or 0) + 1)
+            epoch = epoch_of(at_ms, word)
+            if not is_epoch(epoch):
+                raise TargetError(f"{CLAIMS}/{taken} at the target leaves no epoch above it")
+            tried.append(epoch)
+            await put_seen(target, clock, f"{CLAIMS}/{epoch}", b"{}\n")
+            if await highest_claim(target) == epoch:
+                await give_back(target, *tried[:-1])
+                return epoch
+    except BaseException:
+        await give_back(target, *tried)
+        raise
+
+
+async def give_back(target: Target, *epochs: str) -> None:
+    """Take claims away under which nothing was put and nothing will be. One that stays, for the target does not answer,
+    holds whoever ships up for a while."""
+    if epochs:
+        with suppress(TargetError, TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_S):
+                await target.remove(f"{CLAIMS}/{epoch}" for epoch in epochs)
+
+
+class Above(NamedTuple):
+    """What was claimed above an epoch: `begun` is the newest start of those that have shipped something, `claimed` the
+    newest of all. `own`: whether the epoch's own claim is there."""
+
+    begun: str | None
+    claimed: str | None
+    own: bool
+
+
+async def above(target: Target, epoch: str) -> Above:
+    """Which starts are newer than `epoch`. Raises TargetError."""
+    there = await claims(target)
+    newer = [claim for claim in reversed(there) if claim > epoch]
+    for claim in newer:
+        if await begun(target, claim):
+            return Above(claim, newer[0], epoch in there)
+    return Above(None, newer[0] if newer else None, epoch in there)
+
+
+async def begun(target: Target, epoch: str) -> bool:
+    """Whether the start that claimed it has shipped something. Raises TargetError."""
+    return any(name.startswith("manifest-") for name in await target.sizes(epoch))
 
 
 async def manifests(target: Target, below: str) -> AsyncIterator[Manifest]:
@@ -252,7 +294,7 @@ async def _manifest(target: Target, name: str) -> Manifest | None:
 async def has_manifests(target: Target, below: str) -> bool:
     """Whether epochs under `below` have a manifest, be it one that counts or not. Raises TargetError."""
     for epoch in filter(is_epoch, await target.folders()):
-        if epoch < below and any(name.startswith("manifest-") for name in await target.sizes(epoch)):
+        if epoch < below and await begun(target, epoch):
             return True
     return False
 

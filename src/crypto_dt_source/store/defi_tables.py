@@ -6,6 +6,9 @@ from sqlalchemy import PrimaryKeyConstraint, Table
 
 from .columns import metadata, ms, provider_number, real, word
 
+WRITER = "writer "
+"""How the keys of rows begin that are no list: each process writing to a PostgreSQL has one (`postgres.py`)."""
+
 # Few rows and long ones: the payload is the whole list. `source` is the ids of the providers behind it, with commas.
 kept = Table(
     "kept",

@@ -1,9 +1,18 @@
-"""PostgreSQL: a pool that reads, one connection that writes, so that both databases keep the same order of commits."""
+"""PostgreSQL: a pool that reads, one connection that writes, so that both databases keep the same order of commits.
+
+Whoever loses his connection during COMMIT does not know whether the transaction is there. So each begins with leaving its
+number in a row that is the process's own (of `kept`, where it goes by age once the process is gone), and the row is asked
+over the next connection. PostgreSQL's own word, pg_xact_status
+(https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT), does not do: after a crash of the
+server a number whose transaction had not reached the disk is given to another, and then `committed` is said of that.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 from weakref import WeakSet
 
@@ -12,10 +21,14 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from .errors import UNREACHABLE, StoreError
+from ..clock import SystemClock
+from ..telemetry import logger
+from .defi_tables import WRITER
+from .errors import UNREACHABLE, InDoubt, StoreError
 from .postgres_watch import PING_S, Pace, Watch
 from .sql import Params, Write, dollars
 
+log = logger("store")
 # The driver raises the last three for a value it cannot bind, and InternalClientError where its state and the server's
 # differ: a connection that broke off, or was ended, in the midst of something. RuntimeError is an event loop's word for one.
 _DRIVER_ERRORS = (
@@ -31,6 +44,16 @@ _DRIVER_ERRORS = (
 
 CONNECT_S = 10.0
 """Within this a server answers who connects."""
+DOUBT_S = 60.0
+"""How long a server is asked whether a transaction is there: one that crashed needs a while to be back."""
+DOUBT_REST_S = 0.5
+# The row is locked from before the first write until the transaction is over, also one whose client is gone: whoever asks
+# waits for that, and a COMMIT that comes late cannot come after the answer.
+_LEAVE = """INSERT INTO kept (timestamp, key, source, payload)
+    VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint, '{key}', '', '{number}')
+    ON CONFLICT (key) DO UPDATE SET timestamp = excluded.timestamp"""
+_BEGIN = f"BEGIN; {_LEAVE}, payload = excluded.payload"
+_ASK = f"{_LEAVE} RETURNING payload"
 
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
@@ -63,6 +86,8 @@ class PostgresDatabase:
         self._watch = Watch(url, pace)
         self._drivers: WeakSet[asyncpg.Connection[Any]] = WeakSet()
         self._given_up = False
+        self._key = WRITER + secrets.token_hex(8)
+        self._begun = 0
         for engine in (self._readers, self._writer):
             event.listen(engine.sync_engine, "do_connect", self._refuse)
             event.listen(engine.sync_engine, "connect", self._connected)
@@ -107,24 +132,70 @@ class PostgresDatabase:
         raise AssertionError("unreachable")
 
     async def apply(self, writes: Sequence[Write]) -> list[int]:
-        """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError. A connection
-        lost during COMMIT leaves it open whether the batch is there; upserts may be sent again."""
+        """Run `writes` in one transaction; rows changed by each counted one, else 0. Raises StoreError, and then nothing
+        of them is there: where the connection is lost during COMMIT the server is asked. InDoubt where it cannot be."""
         self._refuse()
         living = False
+        changed: list[int] | None = None
         try:
             async with self._writer.connect() as connection:
                 driver = await self._living(connection)
                 living = True
                 try:
-                    async with self._watch.over(driver), driver.transaction():
-                        return [await self._run(driver, write) for write in writes]
+                    async with self._watch.over(driver), self._transaction(driver):
+                        changed = [await self._run(driver, write) for write in writes]
                 except _DRIVER_ERRORS as error:
-                    if _over(driver, error):
-                        await connection.invalidate()
-                    raise
+                    refused = isinstance(error, asyncpg.PostgresError)
+                    if not _over(driver, error) and (refused or changed is None):
+                        raise
+                    driver.terminate()
+                    await connection.invalidate()
+                    if changed is None or not await self._there(connection):
+                        raise
+                return changed
         except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
             kind = getattr(error, "sqlstate", None) or (None if living else UNREACHABLE)
             raise StoreError(f"the database refused a write: {_words(error)}", kind=kind) from error
+
+    @asynccontextmanager
+    async def _transaction(self, driver: asyncpg.Connection[Any]) -> AsyncIterator[None]:
+        self._begun += 1
+        try:
+            # In one message: the mark costs no round trip.
+            await driver.execute(_BEGIN.format(key=self._key, number=self._begun))
+            yield
+        except BaseException:
+            if not driver.is_closed():
+                try:
+                    await driver.execute("ROLLBACK")
+                except BaseException:
+                    driver.terminate()
+                    raise
+            raise
+        await driver.execute("COMMIT")
+
+    async def _there(self, connection: AsyncConnection) -> bool:
+        """Whether the last transaction is there, whose COMMIT had no answer. Raises InDoubt."""
+        log.warning("the connection was lost during COMMIT; the database is asked whether it took place")
+        clock, reason = SystemClock(), "no answer"
+        try:
+            async with asyncio.timeout(DOUBT_S):
+                while not self._given_up:
+                    try:
+                        driver = await self._living(connection)
+                        async with self._watch.over(driver):
+                            found = await driver.fetchval(_ASK.format(key=self._key, number=0))
+                        return bool(found == str(self._begun))
+                    except (*_DRIVER_ERRORS, SQLAlchemyError) as error:
+                        reason = _words(error)
+                    await clock.sleep(DOUBT_REST_S)
+        except TimeoutError:
+            pass
+        except StoreError as error:
+            reason = error.message
+        raise InDoubt(
+            f"the connection was lost during COMMIT, and whether that took place is not known: {reason}"
+        )
 
     async def _living(self, connection: AsyncConnection) -> asyncpg.Connection[Any]:
         """The driver's connection, another one where it had died since: a transaction is not begun twice."""

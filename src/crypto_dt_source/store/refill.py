@@ -39,22 +39,26 @@ _ALLOWED = {
 
 class Refilled(NamedTuple):
     """What a database was made from: everything a manifest needs to say the same of another epoch. `until_ms` is when the
-    newest of it was shipped."""
+    newest of it was shipped, `seq` and `last` the number and the hash of what came last, `manifest` the number of the
+    manifest it began with."""
 
     epoch: str
     schema: str
     snapshot: Ref
     segments: tuple[Ref, ...]
     until_ms: int
+    manifest: int
+    seq: int
+    last: str
 
 
-async def refill(target: Target, to: Path, below: str) -> Refilled | None:
-    """Make the newest database of the epochs under `below` at `to`; None where there is none. A manifest whose objects
+async def refill(target: Target, scratch: Path, below: str) -> Refilled | None:
+    """Make the newest database of the epochs under `below` at `scratch`; None where there is none. A manifest whose objects
     turn out damaged is passed over for the one before. Raises TargetError, and StoreError where there are manifests and
     none can be used, or where the disk is too small: a start with nothing would replace what is there."""
     reason = None
     for _ in range(LOOKS):
-        made, reason = await _newest(target, to, below)
+        made, reason = await _newest(target, scratch, below)
         if made is not None:
             return made
         if reason is None:
@@ -66,14 +70,32 @@ async def refill(target: Target, to: Path, below: str) -> Refilled | None:
     )
 
 
-async def _newest(target: Target, to: Path, below: str) -> tuple[Refilled | None, str | None]:
+async def caught_up(target: Target, scratch: Path, made: Refilled | None, below: str) -> Refilled | None:
+    """What `refill` made at `scratch` before the epoch `below` was claimed, with what was shipped until the claim could be
+    seen; made anew where that does not follow. Raises as `refill` does."""
+    async for newest in chain.manifests(target, below):
+        if made is None or (newest.epoch, newest.seq) != (made.epoch, made.manifest):
+            break
+        try:
+            return await _follow(target, made, scratch)
+        except TargetError as error:
+            if error.kind != MISSING:
+                raise
+        except StoreError as error:
+            if error.kind == NO_ROOM:
+                raise
+        break
+    return await refill(target, scratch, below)
+
+
+async def _newest(target: Target, scratch: Path, below: str) -> tuple[Refilled | None, str | None]:
     """(what was made, why the last one passed over could not be used)."""
     reason = None
     async for manifest in chain.manifests(target, below):
-        scratch = to.with_name(to.name + ".refill")
+        made = None
+        await asyncio.to_thread(_clear, scratch)
         try:
             made = await _made(target, manifest, scratch)
-            await asyncio.to_thread(appear, scratch, to)
             return made, None
         except TargetError as error:
             if error.kind != MISSING:
@@ -84,7 +106,8 @@ async def _newest(target: Target, to: Path, below: str) -> tuple[Refilled | None
                 raise
             reason = str(error)
         finally:
-            await asyncio.to_thread(_clear, scratch)
+            if made is None:
+                await asyncio.to_thread(_clear, scratch)
         log.warning("a shipped copy cannot be used", epoch=manifest.epoch, seq=manifest.seq, reason=reason)
     return None, reason
 
@@ -112,51 +135,53 @@ async def _made(target: Target, manifest: Manifest, scratch: Path) -> Refilled:
     if await asyncio.to_thread(snapshots.sha256_of, packed) != manifest.snapshot.sha256:
         raise StoreError("the snapshot has another hash than its manifest says")
     await asyncio.to_thread(snapshots.unpack, packed, scratch, manifest.snapshot.plain)
-    until_ms = manifest.made_ms
+    await asyncio.to_thread(packed.unlink)
     for at in range(0, len(manifest.segments), AT_ONCE):
-        named = manifest.segments[at : at + AT_ONCE]
-        bodies = await asyncio.gather(*(target.get(ref.name) for ref in named))
-        for ref, data in zip(named, bodies, strict=True):
+        some = manifest.segments[at : at + AT_ONCE]
+        bodies = await asyncio.gather(*(target.get(ref.name) for ref in some))
+        for ref, data in zip(some, bodies, strict=True):
             if chain.digest(data) != ref.sha256:
                 raise StoreError(f"{ref.name} has another hash than the manifest says")
             epoch = ref.name.partition("/")[0]
             segment = await chain.unpacked(data, epoch, chain.seq_of(ref.name))
             await asyncio.to_thread(replay, scratch, [segment])
-    followed, until = await _follow(target, manifest, scratch)
-    return Refilled(
+    named = Refilled(
         manifest.epoch,
         manifest.schema,
         manifest.snapshot,
-        (*manifest.segments, *followed),
-        max(until_ms, until),
+        manifest.segments,
+        manifest.made_ms,
+        manifest.seq,
+        manifest.seq,
+        manifest.last,
     )
+    return await _follow(target, named, scratch)
 
 
-async def _follow(target: Target, manifest: Manifest, scratch: Path) -> tuple[list[Ref], int]:
-    """Replay the segments behind a manifest, as far as they can be seen one after the other."""
-    refs: list[Ref] = []
-    previous, seq, until_ms = manifest.last, manifest.seq, manifest.made_ms
-    sizes = await target.sizes(manifest.epoch)
+async def _follow(target: Target, made: Refilled, scratch: Path) -> Refilled:
+    """Replay the segments behind, as far as they can be seen one after the other."""
+    sizes = await target.sizes(made.epoch)
     while True:
-        seq += 1
-        name = chain.name_of(manifest.epoch, "segment", seq)
+        seq = made.seq + 1
+        name = chain.name_of(made.epoch, "segment", seq)
         if name.partition("/")[2] not in sizes:
-            return refs, until_ms
+            return made
         try:
             if sizes[name.partition("/")[2]] > chain.MOST_BYTES:
                 raise StoreError("it is larger than any of ours")
             data = await target.get(name)
-            segment = await chain.unpacked(data, manifest.epoch, seq)
+            segment = await chain.unpacked(data, made.epoch, seq)
         except TargetError:
             raise
         except StoreError as error:
             log.warning("a shipped segment is damaged; what follows it is left", name=name, reason=str(error))
-            return refs, until_ms
-        if segment.previous != previous:
-            return refs, until_ms
+            return made
+        if segment.previous != made.last:
+            return made
         await asyncio.to_thread(replay, scratch, [segment])
-        previous, until_ms = segment.sha256, segment.made_ms
-        refs.append(Ref(name, len(data), segment.sha256))
+        ref = Ref(name, len(data), segment.sha256)
+        until_ms = max(made.until_ms, segment.made_ms)
+        made = made._replace(segments=(*made.segments, ref), until_ms=until_ms, seq=seq, last=ref.sha256)
 
 
 def _authorize(action: int, first: str | None, _second: str | None, *_: object) -> int:

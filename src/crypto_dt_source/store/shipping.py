@@ -4,8 +4,10 @@ What is committed is kept as the statements it was made by and put at the target
 for what people decided. `chain.py` says what lies there and which of it counts, `refill.py` makes the database from it.
 
 That two containers of one redeploy cannot both win rests on one order of steps. A start makes its claim visible and only
-then reads. Whoever ships makes a segment visible and only then looks for claims above its own; finding one, it confirms
-nothing more, for good. So what was confirmed was visible before the claim was, and is in what the newer start read.
+then reads (again: it has read most before). Whoever ships makes a segment visible and only then looks for claims above its
+own; finding one, it confirms nothing more. So what was confirmed was visible before the claim was, and is in what the newer
+start read. This is for good once that ships. One that fails before gives its claim back; one that was killed leaves it, and
+the older start claims an epoch above it after AWAIT_S: the same steps keep the two apart where it was only slow.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -26,10 +27,11 @@ from .engine import Store
 from .errors import NotShipped, StoreError
 from .marker import TargetEmptied, admit, marked
 from .refill import Refilled
+from .ship_state import Cut, awaited, overtaken
 from .ship_state import Shipped as Shipped
 from .snapshots import View
 from .sql import Write
-from .takeup import TakenUp
+from .takeup import TakenUp, enlist
 from .targets import Target
 
 log = logger("shipping")
@@ -45,22 +47,10 @@ SEGMENTS = 500
 LEAST_BYTES = 16_000_000
 """Bytes of segments after which one is made, where the last copy is smaller than that."""
 COPY_REST_S = 600.0
+AWAIT_S = 600.0
+"""How long a start may take between its claim and its first shipment."""
+AWAIT_LOOK_S = 0.5
 END_S = 2.5
-
-
-class _Segment(NamedTuple):
-    """What was cut off the log: `until` is the number of its last transaction, `since_ms` when its first was committed."""
-
-    seq: int
-    data: bytes
-    until: int
-    since_ms: int | None
-
-
-def _overtaken() -> NotShipped:
-    return NotShipped(
-        "A newer start of this service has taken over; what is changed here would be lost.", kind="superseded"
-    )
 
 
 class Shipper:
@@ -75,19 +65,17 @@ class Shipper:
         self._store, self._target, self._clock, self._lineage = store, target, clock, taken.lineage
         self._path, self.every_s, self._schema = taken.lineage.database, every_s, schema
         self.state = Shipped(target.shown)
-        self._epoch, self._admitted = taken.epoch, False
-        self._base: Refilled | None = None
-        if taken.base is not None and taken.base.schema == schema:
-            self._base = taken.base
+        self._epoch, self._admitted, self._awaited_since = taken.epoch, False, 0.0
+        self._base = taken.base
         self._newest: Manifest | None = None
         self._log: list[list[Write]] = []
         self._rows = 0
         self._committed = self._confirmed = 0
         self._since_ms: int | None = None
         self._others: int | None = None
-        self._broken = self._base is None
+        self._broken = self._base is None or self._base.schema != schema
         self._seq, self._last = 0, ""
-        self._unconfirmed: _Segment | None = None
+        self._unconfirmed: Cut | None = None
         self._after_copy = self._after_copy_bytes = 0
         self._copy_bytes, self._copy_not_before = 0, 0.0
         self._copying: asyncio.Task[None] | None = None
@@ -114,16 +102,19 @@ class Shipper:
             log.warning("too much waits to be shipped; a whole copy follows", rows=MOST_ROWS)
 
     def ready(self) -> None:
-        """See `engine.Follower`. Raises NotShipped once a newer start has taken over."""
+        """See `engine.Follower`. Raises NotShipped once a newer start takes over."""
         if self.state.superseded is not None:
-            raise _overtaken()
+            raise overtaken()
+        if self.state.awaited is not None:
+            raise awaited()
 
     async def landed(self) -> None:
         """See `engine.Follower`. Raises NotShipped."""
         wanted = self._committed
         if self._confirmed >= wanted:
             return
-        self.ready()
+        if self.state.superseded is not None:
+            raise overtaken()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, done))
         self._urgent.set()
@@ -178,6 +169,9 @@ class Shipper:
                 self.state.error = reason
                 await self._clock.sleep(min(RETRY_S, self.every_s))
                 rest_s = 0.0
+            if self.state.awaited is not None:
+                await self._clock.sleep(min(AWAIT_LOOK_S, self.every_s))
+                rest_s = 0.0
             await self._pause(begun + rest_s)
 
     async def _pause(self, until: float) -> None:
@@ -185,13 +179,12 @@ class Shipper:
         left = until - self._clock.monotonic()
         if left <= 0 or any(wanted > self._confirmed for wanted, _ in self._waiting):
             return
-        timer = asyncio.ensure_future(self._clock.sleep(left))
-        urgent = asyncio.ensure_future(self._urgent.wait())
+        either = {asyncio.ensure_future(way) for way in (self._clock.sleep(left), self._urgent.wait())}
         try:
-            await asyncio.wait({timer, urgent}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            timer.cancel()
-            urgent.cancel()
+            for way in either:
+                way.cancel()
 
     async def _ship(self) -> None:
         """One shipment: everything committed until now. Raises StoreError; what was cut off is then tried again."""
@@ -201,26 +194,18 @@ class Shipper:
             await admit(self._target, "ship", used=self._lineage.at_target, there=there)
             self._admitted = True
         if self._epoch is None:
-            await self._enlist()
+            self._epoch, newer = await enlist(self._target, self._clock, self._lineage)
+            if newer is not None:
+                self._supersede(newer)
         if await self._outrun():
+            self._go_above()
             return
         if self._base is not None:
             await self._inherit(self._base)
         # What an earlier attempt cut off comes first.
-        await self._confirm()
-        if self.state.superseded is None:
+        if await self._confirm():
             await self._cut()
             await self._confirm()
-
-    async def _enlist(self) -> None:
-        """Take an epoch for a database that was here at the start, unless another has gone on elsewhere meanwhile."""
-        epoch = await chain.claim(self._target, self._clock, self._lineage.word)
-        newest = await chain.newest_epoch(self._target, epoch)
-        if newest is not None and not self._lineage.knows(newest):
-            self._supersede(newest)
-            return
-        await asyncio.to_thread(self._lineage.add, epoch)
-        self._epoch = epoch
 
     async def _inherit(self, base: Refilled) -> None:
         """Say of this epoch that it begins where another ended: nothing is copied."""
@@ -234,14 +219,30 @@ class Shipper:
         self._copy_bytes = base.snapshot.size
 
     async def _outrun(self) -> bool:
-        """Whether a newer start has made itself known."""
-        if self.state.superseded is None:
-            claims = await chain.claims(self._target)
-            if claims and claims[-1] > (self._epoch or ""):
-                self._supersede(claims[-1])
-            elif self._epoch is not None and self._epoch not in claims:
-                await self._emptied(self._epoch)
-        return self.state.superseded is not None
+        """Whether a newer start has made itself known. Raises StoreError."""
+        if self.state.superseded is not None:
+            return True
+        above = await chain.above(self._target, self._epoch or "")
+        if above.begun is not None:
+            self._supersede(above.begun)
+            return True
+        if above.claimed != self.state.awaited:
+            log.warning("a newer start is taking over shipping, or has given up", newer=above.claimed)
+            self.state.awaited, self._awaited_since = above.claimed, self._clock.monotonic()
+        if above.claimed is None and self._epoch is not None and not above.own:
+            await self._emptied(self._epoch)
+        return above.claimed is not None
+
+    def _go_above(self) -> None:
+        """Where a newer start was killed between its claim and its first shipment: take another epoch next."""
+        if self.state.awaited is None or self._clock.monotonic() < self._awaited_since + AWAIT_S:
+            return
+        log.warning("the newer start ships nothing; shipping goes on above it", newer=self.state.awaited)
+        if self._copying is not None:
+            self._copying.cancel()
+        self._epoch = self._base = self._unconfirmed = self.state.awaited = None
+        self._seq += 1
+        self._break()
 
     async def _emptied(self, epoch: str) -> None:
         """The claim is gone from the target, so the rest may be: a segment would be on top of nothing. Raises StoreError;
@@ -255,12 +256,12 @@ class Shipper:
         raise StoreError("what was shipped is no longer at the target; a whole copy follows")
 
     def _supersede(self, by: str) -> None:
-        self.state.superseded = by
+        self.state.superseded, self.state.awaited = by, None
         self._log, self._rows = [], 0
         log.error("a newer start has taken over shipping; this one ships nothing more", newer=by)
         for _, done in self._waiting:
             if not done.done():
-                done.set_exception(_overtaken())
+                done.set_exception(overtaken())
         self._waiting = []
 
     def _break(self) -> None:
@@ -303,27 +304,29 @@ class Shipper:
             if isinstance(error, (TypeError, OverflowError, ValueError)):
                 raise StoreError(f"a transaction cannot be put in a segment: {error}") from error
             raise
-        self._unconfirmed = _Segment(seq, data, until, since_ms)
+        self._unconfirmed = Cut(seq, data, until, since_ms)
         if view is not None:
             copy = self._copy_behind(view, seq, chain.digest(data), until)
             self._copying = asyncio.create_task(copy, name="shipping a copy")
 
-    async def _confirm(self) -> None:
+    async def _confirm(self) -> bool:
+        """Whether nothing that was cut off is left."""
         segment = self._unconfirmed
         if segment is None:
-            return
+            return True
         epoch = self._epoch or ""
         name = chain.name_of(epoch, "segment", segment.seq)
         await chain.put_seen(self._target, self._clock, name, segment.data)
         # A copy beside it may have found meanwhile that what it follows is gone.
         if await self._outrun() or self._unconfirmed is not segment:
-            return
+            return False
         self._unconfirmed = None
         self._seq, self._last = segment.seq, chain.digest(segment.data)
         self._after_copy += 1
         self._after_copy_bytes += len(segment.data)
         self.state.segments += 1
         self._note(segment.until)
+        return True
 
     def _note(self, until: int) -> None:
         """Everything up to the transaction of this number is at the target."""
@@ -354,6 +357,8 @@ class Shipper:
         last = f"copy:{ref.sha256}"
         manifest = await self._manifest(ref, seq, last)
         if await self._outrun():
+            # Of the log it stands for nothing is left.
+            self._break()
             return
         self._last = last
         self._note(until)
@@ -371,8 +376,8 @@ class Shipper:
             manifest = await self._manifest(ref, seq, last)
             if not await self._outrun():
                 await self._replaced(manifest)
-        except StoreError as error:
-            log.warning("a copy could not be shipped", reason=error.message)
+        except (StoreError, OSError) as error:
+            log.warning("a copy could not be shipped", reason=str(error))
 
     async def _put(self, view: View, seq: int) -> Ref:
         name = chain.name_of(self._epoch or "", "snapshot", seq)

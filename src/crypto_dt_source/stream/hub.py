@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,39 +199,62 @@ class Hub:
         channel: str,
         symbols: Iterable[str | None],
         since: Mapping[Key, int] | None = None,
+        place: int | None = None,
     ) -> None:
         """Begin to send these sequences: what was missed since a number of this epoch where the ring still has it, else a
-        snapshot (with `gap` where a number was given). One that is subscribed already starts again."""
+        snapshot (with `gap` where a number was given). One that is subscribed already starts again. `place`: the serial a
+        client is at until it has taken the snapshots, -1 for one that has none yet."""
         for symbol in symbols:
             sequence = self._sequence((channel, symbol))
             last = (since or {}).get(sequence.key)
             missed = None if last is None else sequence.missed(last)
             # Not what would fill the queue: a client that comes back is not to be closed for it.
             if missed is None or sum(len(frame.data) for frame in missed) > client.room_bytes // 2:
-                self._snapshot(client, sequence, gap=last is not None)
+                self._snapshot(client, sequence, gap=last is not None, place=place)
             else:
                 self._replay(client, missed)
             self._add(client, sequence)
 
-    def resume(self, client: Client, keys: Iterable[Key], serial: int) -> None:
-        """Begin to send these sequences after a serial of this epoch: all that was missed in the order it was published,
-        then snapshots with `gap` of those whose ring no longer has all."""
+    def resume(self, client: Client, keys: Collection[Key], serial: int) -> None:
+        """Begin to send these sequences after a serial of this epoch: snapshots with `gap` of those whose ring no longer
+        has all, then what was missed of the others in the order it was published."""
+        frames, gaps = self._missed_since(keys, serial, client.room_bytes // 2)
+        for key in gaps:
+            self._snapshot(client, self._sequence(key), gap=True, place=self._place(serial))
+        self._replay(client, sorted(frames, key=lambda frame: frame.serial))
+        for key in keys:
+            self._add(client, self._sequence(key))
+
+    def lost(self, client: Client, keys: Collection[Key], serial: int) -> list[Key]:
+        """Those of which not all can be sent after a serial: `resume` would give snapshots of them at once, more than a
+        queue may hold where they are many."""
+        return self._missed_since(keys, serial, client.room_bytes // 4)[1]
+
+    def _missed_since(self, keys: Collection[Key], serial: int, room: int) -> tuple[list[Frame], list[Key]]:
         frames: list[Frame] = []
-        gaps: list[Sequence] = []
-        room = client.room_bytes // 2
+        gaps: list[Key] = []
         for key in keys:
             sequence = self._sequence(key)
-            missed = sequence.missed_since(serial) if 0 <= serial <= self.serial else None
+            missed = sequence.missed_since(serial) if self._place(serial) >= 0 else None
             size = 0 if missed is None else sum(len(frame.data) for frame in missed)
             if missed is None or size > room:
-                gaps.append(sequence)
+                gaps.append(key)
             else:
                 room -= size
                 frames += missed
-            self._add(client, sequence)
-        self._replay(client, sorted(frames, key=lambda frame: frame.serial))
-        for sequence in gaps:
-            self._snapshot(client, sequence, gap=True)
+        return frames, gaps
+
+    def _place(self, serial: int) -> int:
+        """A serial of this epoch, else -1."""
+        return serial if 0 <= serial <= self.serial else -1
+
+    def numbers(self, key: Key) -> bool:
+        """Whether a sequence is numbered now."""
+        return key in self._sequences
+
+    def keys_of(self, channel: str) -> list[Key]:
+        """Every sequence of a channel that is numbered now."""
+        return [key for key in self._sequences if key[0] == channel]
 
     def subscribe_all(self, client: Client, channel: str) -> None:
         """Begin to send every symbol of a channel, without snapshots."""
@@ -329,11 +352,12 @@ class Hub:
             else:
                 client.put_state(frame)
 
-    def _snapshot(self, client: Client, sequence: Sequence, *, gap: bool) -> None:
+    def _snapshot(self, client: Client, sequence: Sequence, *, gap: bool, place: int | None) -> None:
         data = self.state(*sequence.key)
         if data is None and sequence.channel.whole:
             data = sequence.data
-        client.put(self._encoded("snapshot", sequence, data, self._now(), gap=gap))
+        frame = self._encoded("snapshot", sequence, data, self._now(), gap=gap)
+        client.put_frame(Frame(frame, (self.serial if place is None else place) + 1))
 
     def _encoded(self, kind: str, sequence: Sequence, data: Any, at_ms: int, *, gap: bool = False) -> bytes:
         channel, symbol = sequence.key

@@ -12,6 +12,7 @@ from ...services import coin_pages, market, sparklines
 from ...services import search as searching
 from ..deps import TEXT, PageNumber, PageSize, Rt, Symbol
 from ..errors import responses
+from ..misplaced import found_elsewhere
 from ..schemas.market import CoinPage, Coins, FoundList
 from ..views import coin_view
 from ..wrap import REUSE_S, about_page, ambiguous, data_response, meta, meta_of
@@ -82,7 +83,8 @@ async def search(
 @router.get("/{symbol:path}", response_model=CoinPage, responses=responses(404, 422, 503), summary="One coin")
 async def coin(request: Request, rt: Rt, symbol: Symbol) -> Response:
     """One coin's page, with our consensus price beside the aggregator's figures."""
-    resolution = rt.resolver.resolve(symbol)
+    with found_elsewhere(rt, symbol):
+        resolution = rt.resolver.resolve(symbol)
     asset = resolution.asset
     cached = await market.coin(rt, asset)
     detail = cached.value

@@ -17,6 +17,7 @@ from ...telemetry import mask
 from ..access import Who
 from ..deps import Days, Interval, Rt, Symbol, Vs
 from ..errors import responses
+from ..misplaced import found_elsewhere
 from ..schemas.prices import History, OnePrice, Prices, Sources
 from ..views import sources_of, tier_limit
 from ..wrap import ambiguous, data_response, meta
@@ -187,5 +188,6 @@ async def sources(request: Request, rt: Rt, symbol: Symbol, vs: Vs = None) -> Re
 )
 async def price(request: Request, rt: Rt, symbol: Symbol, vs: Vs = None) -> Response:
     """One symbol's consensus price. A pair may be written with its slash (`/api/prices/BTC/EUR`)."""
-    priced, asked = await asking.price(rt, symbol, _currency(rt, vs))
+    with found_elsewhere(rt, symbol):
+        priced, asked = await asking.price(rt, symbol, _currency(rt, vs))
     return _respond(request, rt, {"data": _view(priced)}, _meta(rt, [priced], asked))

@@ -11,6 +11,8 @@ from typing import NamedTuple
 ALIKE = 0.92
 """How alike a name must be to one of ours to count as meant for it; below it is another program's."""
 OWN = "CDTS_"
+OF_COMMANDS = "CDTS_API_KEY"
+"""Read by the commands that ask a running server, not by the service."""
 TYPOS = 2
 """Letters that such a name may have too many or too few."""
 
@@ -66,7 +68,7 @@ def unknown_settings(
     settings, beginnings = set(known), tuple(prefixes)
 
     def ours(name: str) -> bool:
-        return name.upper() in settings or name.upper().startswith(beginnings)
+        return name.upper() in settings or name == OF_COMMANDS or name.upper().startswith(beginnings)
 
     def nearest(name: str, cutoff: float) -> str:
         text = name.upper()

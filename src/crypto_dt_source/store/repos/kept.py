@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import tables
+from ..defi_tables import WRITER
 from ..engine import Store
 from ..rows import Kept
 from ..sql import Write, storable, upsert
@@ -11,9 +12,10 @@ __all__ = ["Kept", "all_kept", "get", "put", "times"]
 
 _PUT = upsert(tables.kept, where="excluded.timestamp >= kept.timestamp")
 _SELECT = "SELECT key, timestamp, source, payload FROM kept"
-_TIMES = "SELECT key, timestamp FROM kept"
+_LISTS = f"key NOT LIKE '{WRITER}%'"
+_TIMES = f"SELECT key, timestamp FROM kept WHERE {_LISTS}"  # noqa: S608 parts above
 _ONE = f"{_SELECT} WHERE key = ?"
-_ALL = f"{_SELECT} ORDER BY key"
+_ALL = f"{_SELECT} WHERE {_LISTS} ORDER BY key"
 
 
 def _kept(key: str, timestamp: int, source: str, payload: str) -> Kept:

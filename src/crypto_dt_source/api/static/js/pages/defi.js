@@ -3,10 +3,11 @@
 import * as api from "../api.js";
 import { fill, h, outward } from "../dom.js";
 import * as format from "../format.js";
-import { badge, card, change, choice, empty, facts, field, heading, load, provenance } from "../parts.js";
+import { badge, card, change, choice, empty, every, facts, field, heading, load, provenance } from "../parts.js";
 import { table } from "../table.js";
 
 const FRESH_MS = 300_000;
+const RENEWED_S = 300;
 const PARTS = [["", "Protocols"], ["chains", "Chains"], ["yields", "Yields"], ["stablecoins", "Stablecoins"], ["exchanges", "Exchanges"]];
 const DAYS = [[7, "7 d"], [30, "30 d"], [90, "90 d"]];
 
@@ -32,6 +33,15 @@ export async function show(root, at) {
   await ({ "": protocols, chains, yields, stablecoins, exchanges })[part](body, at, about);
 }
 
+/** Calls `renew` now and then. Where that fails, what is shown stays, and its age says how old it is. */
+const renewing = (signal, renew) => every(RENEWED_S, signal, async () => {
+  try {
+    await renew();
+  } catch (error) {
+    if (error.name !== "AbortError" && !(error instanceof api.ApiError)) throw error;
+  }
+});
+
 /** The chart of all chains, or of the one in the address. */
 function tvlChart(root, at) {
   const { signal, query } = at;
@@ -40,9 +50,14 @@ function tvlChart(root, at) {
   const chain = query.get("chain");
   let days = Number(query.get("days")) || 30;
   let made = null;
-  const draw = () => load(holder, signal, async () => {
-    const answer = await api.get("api/defi/tvl-chart", { query: { days, chain }, freshMs: FRESH_MS, signal });
+  const asked = async (freshMs) => {
+    const answer = await api.get("api/defi/tvl-chart", { query: { days, chain }, freshMs, signal });
     fill(about, provenance(answer.meta), answer.meta.limited ? badge("shortened by the tier", "warn") : null);
+    return answer;
+  };
+  const points = (answer) => made.set(answer.data.map((row) => ({ time: row.date, value: row.tvl })));
+  const draw = () => load(holder, signal, async () => {
+    const answer = await asked(FRESH_MS);
     if (answer.data.length < 2) return empty("No history is stored yet.");
     const { line } = await import("../chart.js");
     if (signal.aborted) return undefined;
@@ -50,7 +65,7 @@ function tvlChart(root, at) {
     const node = h("div", { class: "chart" });
     fill(holder, node);
     made = await line(node, `Total value locked by day${chain ? ` on ${chain}` : ""}`, { area: true, write: format.money });
-    made.set(answer.data.map((row) => ({ time: row.date, value: row.tvl })));
+    points(answer);
     return undefined;
   }, 9);
   signal.addEventListener("abort", () => made?.stop(), { once: true });
@@ -62,6 +77,7 @@ function tvlChart(root, at) {
   const all = chain ? h("a", { href: "#/defi/chains" }, "All chains") : null;
   root.append(card(chain ? `Value locked on ${chain}` : "Value locked", h("div", { class: "row" }, days_, about, all), holder));
   draw();
+  renewing(signal, async () => made && points(await asked(0)));
 }
 
 const words = (row) => [row.name, row.symbol, row.category, row.chain, row.project, row.mechanism, row.slug].filter(Boolean).join(" ").toLowerCase();
@@ -79,13 +95,24 @@ function listed(body, at, about, path, asked, options) {
   } });
   const input = filter.querySelector("input");
   body.append(h("div", { class: "filters" }, filter), holder);
-  const ask = (more = {}) => load(holder, signal, async () => {
-    const answer = await api.get(path, { query: { ...asked, ...more }, freshMs: FRESH_MS, signal });
+  let wanted = {};
+  const taken = async (freshMs) => {
+    const mine = wanted;
+    const answer = await api.get(path, { query: { ...asked, ...mine }, freshMs, signal });
+    // Somebody may have asked for something else meanwhile.
+    if (mine !== wanted) return;
     all = answer.data;
     draw();
     fill(about, provenance(answer.meta));
-    return shown.node;
-  }, 20);
+  };
+  const ask = (more = {}) => {
+    wanted = more;
+    return load(holder, signal, async () => {
+      await taken(FRESH_MS);
+      return shown.node;
+    }, 20);
+  };
+  renewing(signal, async () => shown.node.isConnected && taken(0));
   return { ask };
 }
 

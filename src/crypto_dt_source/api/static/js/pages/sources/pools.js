@@ -7,23 +7,17 @@ import { badge, card, every, facts, stateBadge } from "../../parts.js";
 import * as stream from "../../stream.js";
 import { table } from "../../table.js";
 import { action, adminForm, needsKey, outcome, pick, renewed } from "../controls.js";
+import { STRATEGIES, editor, maker, memberButtons } from "./editor.js";
 import { happenings } from "./happenings.js";
 
 const RENEWED_S = 60;
-const STRATEGIES = {
-  priority: "The first of the order is asked, the next when it fails.",
-  round_robin: "The asks go round: each member is first in turn.",
-  weighted: "The asks are shared out by weight.",
-  least_used: "Whoever has the most of its limits left is asked first.",
-  fastest: "Whoever answers quickest is asked first.",
-};
 
 const link = (id, text = id) => h("a", { href: `#/sources/${encodeURIComponent(id)}` }, text);
 const poolLink = (pool) => h("a", { href: `#/sources/pools/${encodeURIComponent(pool.id)}` }, pool.name);
 
 export const show = (root, at) => (at.rest[0] ? one(root, at, at.rest[0]) : all(root, at));
 
-async function all(root, { signal }) {
+async function all(root, { signal, go }) {
   const made = table({
     caption: "Pools", id: (row) => row.id,
     columns: [
@@ -45,7 +39,7 @@ async function all(root, { signal }) {
   const history = happenings("api/pools/history", { signal, named: true });
   live(signal, null, refresh, history);
   await refresh.first;
-  if (!signal.aborted) root.append(card("What happened", history.node));
+  if (!signal.aborted) root.append(card("Make a pool", maker(made.rows(), go)), card("What happened", history.node));
 }
 
 function troubled(pool) {
@@ -87,8 +81,10 @@ async function one(root, { signal, query, go, named, beside }, id) {
   root.append(holder);
   let chosen = query.get("for") ?? "";
   let latest = null;
+  let forms = null;
   const draw = (pool) => {
     latest = pool;
+    forms?.update(pool);
     setText(named, `Pool: ${pool.name}`);
     fill(beside, badge(pool.strategy.replaceAll("_", " ")), pool.enabled ? null : badge("off", "warn"), h("a", { href: "#/sources/pools" }, "All pools"));
     if (!pool.capabilities.includes(chosen)) chosen = Object.keys(pool.order).sort((a, b) => pool.order[b].length - pool.order[a].length)[0] ?? pool.capabilities[0] ?? "";
@@ -106,7 +102,7 @@ async function one(root, { signal, query, go, named, beside }, id) {
   const members = membersTable((member) => (member.set_aside ? action("Return", {
     told, label: `Return: ${member.provider}`,
     run: async () => changed(await api.change("POST", `${path}/members/${encodeURIComponent(member.provider)}/return`), `${member.provider} takes its place again.`),
-  }) : null));
+  }) : null), api.hasKey() ? (member) => memberButtons(member, path, told, changed, (chosen_) => forms?.edit(chosen_)) : null);
   const refresh = renewed(holder, signal, async (again) => {
     const pool = (await api.get(path, { freshMs: again ? 1_000 : 5_000, signal })).data;
     draw(pool);
@@ -115,7 +111,9 @@ async function one(root, { signal, query, go, named, beside }, id) {
   live(signal, id, refresh, history);
   await refresh.first;
   if (!latest || signal.aborted) return;
-  fill(admin, changes(latest, path, told, changed));
+  forms = await changes(latest, path, { told, changed, go, signal });
+  if (signal.aborted) return;
+  fill(admin, forms.node);
   root.append(card("Change it", admin, told), card("What happened", history.node));
 }
 
@@ -139,7 +137,7 @@ function why(member) {
   return member.priority === null ? "by the catalogue's rank" : `by its priority ${member.priority}`;
 }
 
-const membersTable = (button) => table({
+const membersTable = (button, change) => table({
   caption: "Members in the order of the next ask", id: (row) => row.provider, sort: { by: "place", down: false }, nothing: "It has no member.",
   columns: [
     { id: "place", title: "Place", numeric: true, value: (row) => row.place, cell: (row) => row.place ?? format.NONE },
@@ -148,19 +146,33 @@ const membersTable = (button) => table({
     { id: "why", title: "Why there", cell: (row) => [h("span", { class: "clip", title: why(row) }, why(row)), " ", button(row)] },
     { id: "priority", title: "Priority", numeric: true, wide: true, value: (row) => row.priority, cell: (row) => row.priority ?? format.NONE },
     { id: "weight", title: "Weight", numeric: true, wide: true, value: (row) => row.weight, cell: (row) => format.number(row.weight, 2) },
+    ...(change ? [{ id: "change", title: "Change", cell: change }] : []),
   ],
 });
 
-function changes(pool, path, told, changed) {
-  if (!api.hasKey()) return needsKey("To rotate it or set a member aside");
+/** `{node, update(pool), edit(member)}`: everything an operator does with a pool. */
+async function changes(pool, path, { told, changed, go, signal }) {
+  if (!api.hasKey()) return { node: needsKey("To change it, rotate it or set a member aside"), update() {}, edit() {} };
+  const { data: pools } = await api.get("api/pools", { freshMs: 60_000, signal });
+  const edited = editor(pool, pools, path, { told, changed, go, signal });
+  const aside = pick("Member", [], "", null, { name: "provider" });
+  const select = aside.querySelector("select");
+  const update = (next) => {
+    const ids = ["", ...next.members.map((each) => each.provider)];
+    edited.update(next);
+    if ([...select.options].map((each) => each.value).join() === ids.join() && select.options.length) return;
+    const kept = select.value;
+    fill(select, ids.map((id) => h("option", { value: id, selected: id === kept }, id || "the first")));
+  };
+  update(pool);
   const rotate = action("Rotate", { told, run: async () => changed(await api.change("POST", `${path}/rotate`), "The next one is first now.") });
   const form = adminForm("Set aside", [
-    pick("Member", [["", "the first"], ...pool.members.map((each) => [each.provider, each.provider])], "", null, { name: "provider" }),
+    aside,
     pick("For", [["", "until brought back"], ["15", "15 minutes"], ["60", "1 hour"], ["1440", "1 day"]], "60", null, { name: "minutes" }),
     h("label", { class: "field" }, h("span", {}, "Reason"), h("input", { type: "text", name: "reason", maxlength: 200, autocomplete: "off" })),
   ], told, async ({ provider, minutes, reason }) => {
     const body = { reason, ...(provider ? { provider } : {}), ...(minutes ? { until: new Date(format.now() + Number(minutes) * 60_000).toISOString() } : {}) };
     return changed(await api.change("POST", `${path}/failover`, { body }), `${provider || "The first"} is set aside; the others are asked before it.`);
   });
-  return h("div", {}, h("div", { class: "row gap" }, rotate, h("span", { class: "soft" }, "The first goes behind the others.")), form);
+  return { node: h("div", {}, h("div", { class: "row gap" }, rotate, h("span", { class: "soft" }, "The first goes behind the others.")), form, edited.node), update, edit: edited.edit };
 }
