@@ -8,6 +8,7 @@ import pytest
 from in_process import Service, error_of, service
 
 from crypto_dt_source.api import edge
+from crypto_dt_source.api import warm as warm_answers
 from crypto_dt_source.clock import ManualClock
 from harness import START_MS
 
@@ -115,16 +116,16 @@ async def test_errors_are_not_kept_warm(fresh: Service) -> None:
 
 
 async def test_warm_answers_are_bounded(fresh: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "WARM_ENTRIES", 10)
+    monkeypatch.setattr(warm_answers, "ENTRIES", 10)
     for number in range(25):
         await fresh.get(f"{PATH}&n={number}")
     assert len(fresh.edge._warm) == 10
-    monkeypatch.setattr(edge, "WARM_BYTES", 3 * len((await fresh.get(PATH)).content))
+    monkeypatch.setattr(warm_answers, "BYTES", 3 * len((await fresh.get(PATH)).content))
     for number in range(25):
         await fresh.get(f"{PATH}&m={number}")
-    held = [warm.size for warm in fresh.edge._warm.values()]
+    held = [warm.size for warm in fresh.edge._warm._held.values()]
     assert 2 <= len(held) <= 3
-    assert fresh.edge._warm_bytes == sum(held)
+    assert fresh.edge._warm._bytes == sum(held)
 
 
 async def test_an_answer_that_is_not_ready_in_time(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -379,3 +380,25 @@ async def test_old_history_is_forgotten(api: Service) -> None:
     await api.pass_time((api.rt.limits.retention_days + 1) * 86_400)
     assert await pools.forget(api.rt) == 1
     assert await kinds(api, "rpc") == []
+
+
+async def test_whoever_deleted_a_pool_does_not_see_it_again(
+    api: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(api, "POST", "", OWN, 201)
+    assert any(row["id"] == "own" for row in await send(api, "GET", ""))
+    noting, noted = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_: object) -> None:
+        noting.set()
+        await noted.wait()
+
+    monkeypatch.setattr(api.edge._gate, "ended", slowly)
+    deleting = asyncio.create_task(send(api, "DELETE", "/own"))
+    # The answer is out, the audit log not yet written.
+    await noting.wait()
+    try:
+        assert not any(row["id"] == "own" for row in await send(api, "GET", ""))
+    finally:
+        noted.set()
+        await deleting

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
@@ -30,6 +29,7 @@ from .handshake import refuse
 from .headers import etag_matches, joined, secured, without_length
 from .packing import VARY, packed, packed_headers, takes_gzip, worthwhile
 from .sse import BEGUN
+from .warm import Repeatable, Warm, WarmAnswers
 
 MAX_TARGET_BYTES = 8192
 MAX_BODY_BYTES = 1024 * 1024
@@ -39,36 +39,12 @@ DRAIN_BYTES = 32 * MAX_BODY_BYTES
 DRAIN_S = 5.0
 """What is thrown away of a body that is refused, so that the client is done sending and sees why: a connection closed on
 unread bytes is reset, and the answer lost."""
-WARM_ENTRIES = 2000
-WARM_BYTES = 16 * 1024 * 1024
-"""Of all warm answers together."""
-WARM_ANSWER_BYTES = 512 * 1024
-"""Larger answers are not kept warm."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 Target = tuple[bytes, bytes]
-Repeatable = tuple[bytes, bytes, str, bool]
-"""Path, query, the caller's tier, and whether he has a key: what two requests share that get the same bytes."""
 Headers = Iterable[tuple[bytes, bytes]]
 Account = Callable[[str, str, int, float], None]
 """Told of every answer: client address, route, status, milliseconds."""
-
-
-class _Warm:
-    """An answer that may be repeated until `until`, its messages ready to send. `packed` is its compressed body, once
-    somebody has asked for it; `packable` whether there may be one."""
-
-    __slots__ = ("body", "etag", "headers", "packable", "packed", "route", "size", "until")
-
-    def __init__(self, until: float, headers: Headers, body: bytes, etag: bytes, route: str) -> None:
-        self.until = until
-        self.headers = list(headers)
-        self.body: Message = {"type": "http.response.body", "body": body}
-        self.etag = etag
-        self.route = route
-        self.size = len(body)
-        self.packable = VARY in self.headers
-        self.packed: bytes | None = None
 
 
 class Edge:
@@ -90,8 +66,7 @@ class Edge:
         self._now = clock.monotonic
         self._account = account
         self._timeout_s = timeout_s
-        self._warm: OrderedDict[Repeatable, _Warm] = OrderedDict()
-        self._warm_bytes = 0
+        self._warm = WarmAnswers()
         self._prefix = secrets.token_hex(5).encode()
         self._numbers = count(1)
 
@@ -112,14 +87,17 @@ class Edge:
             address, fields = caller.address, admission.fields
             repeatable = (*target, caller.tier.name, caller.key is not None)
             if scope["method"] == "GET" and admission.refusal is None:
-                warm = self._warm.get(repeatable)
-                if warm is not None and started < warm.until:
+                warm = self._warm.get(repeatable, started)
+                if warm is not None:
                     status = await self._repeat(scope["headers"], send, warm, fields)
                     self._account(address, warm.route, status, (self._now() - started) * 1000)
                     return
         inner = {**scope, "method": "GET", "cdts.head": True} if scope["method"] == "HEAD" else scope
         incoming = _Incoming(receive, scope["headers"], _allowed(target))
-        answer = _Answer(scope, send, self._request_id(scope["headers"]), incoming, fields)
+        changes = self._warm.changes
+        answer = _Answer(
+            scope, self._forgetting(scope, send), self._request_id(scope["headers"]), incoming, fields
+        )
         inner["cdts.request_id"] = answer.request_id.decode()
         try:
             await self._run(inner, incoming, answer, target, admission)
@@ -128,13 +106,26 @@ class Edge:
             elapsed_ms = (inner.get(BEGUN, self._now()) - started) * 1000
             self._account(address, _route(inner), answer.sent_status, elapsed_ms)
             if AUDITED in inner:
+                self._warm.forget()  # also where nobody was there any more to hear of it
                 await self._gate.ended(inner[AUDITED], answer.sent_status)
-                self._warm.clear()
-                self._warm_bytes = 0
         if answer.body is not None and answer.status == 200 and PRIVATE not in inner and repeatable:
             warm_s = inner.get("cdts.warm_s")
-            if warm_s:
-                self._keep(repeatable, answer, self._now() + warm_s, _route(inner))
+            if warm_s and answer.etag is not None and changes == self._warm.changes:
+                until = self._now() + warm_s
+                kept = Warm(until, answer.own_headers, answer.body, answer.etag, _route(inner))
+                self._warm.keep(repeatable, kept)
+
+    def _forgetting(self, scope: Scope, send: Send) -> Send:
+        """`send`; before an admin hears of what he changed, no answer of before is warm any more."""
+        if scope["method"] == "GET":
+            return send
+
+        async def forgetting(message: Message) -> None:
+            if AUDITED in scope and message["type"] == "http.response.start":
+                self._warm.forget()
+            await send(message)
+
+        return forgetting
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A handshake passes the same gate; one that is refused gets the error as its answer."""
@@ -184,7 +175,7 @@ class Edge:
                 return value
         return b"%b%x" % (self._prefix, next(self._numbers))
 
-    async def _repeat(self, asked: Headers, send: Send, warm: _Warm, fields: Headers) -> int:
+    async def _repeat(self, asked: Headers, send: Send, warm: Warm, fields: Headers) -> int:
         request_id = None
         conditional = False
         for name, value in asked:
@@ -208,17 +199,6 @@ class Edge:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send(body)
         return 200
-
-    def _keep(self, target: Repeatable, answer: _Answer, until: float, route: str) -> None:
-        body = answer.body or b""
-        if answer.etag is None or len(body) > WARM_ANSWER_BYTES:
-            return
-        held = self._warm.pop(target, None)
-        self._warm_bytes += len(body) - (held.size if held else 0)
-        self._warm[target] = _Warm(until, answer.own_headers, body, answer.etag, route)
-        while len(self._warm) > WARM_ENTRIES or self._warm_bytes > WARM_BYTES:
-            _, gone = self._warm.popitem(last=False)
-            self._warm_bytes -= gone.size
 
 
 class _Answer:
