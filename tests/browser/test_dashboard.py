@@ -51,6 +51,10 @@ def settled(page: Page, selector: str) -> None:
     expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
 
 
+FEW_ROWS = {"exclude": [["tbody tr:nth-child(n+9)"]]}
+"""Rows of a table are alike, and the colours of each cell take long to look at."""
+
+
 @pytest.mark.parametrize(
     ("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"]
 )
@@ -61,19 +65,18 @@ def test_every_page_is_drawn_without_an_error_and_open_to_all(
     problems = {}
     for place, selector in PAGES.items():
         with visit(browser, demo.url, size, scheme) as visitor:
-            page = visitor.go(place)
+            page = visitor.first(place)
             settled(page, selector)
             found = [
                 f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:120]}"
-                for violation in axe.run(page).response["violations"]
+                for violation in axe.run(page, context=FEW_ROWS).response["violations"]
                 if violation["impact"] in ("serious", "critical")
             ]
             if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                 found.append("scrolls sideways")
             if (shifted := page.evaluate("window.shifted ?? 0")) > CUMULATIVE_SHIFT:
                 found.append(f"shifts by {shifted:.2f}")
-            # Opened and loaded again: twice what one opening asks.
-            if len(visitor.asked) > 2 * REQUESTS:
+            if len(visitor.asked) > REQUESTS:
                 found.append(f"asks {len(visitor.asked)} times: {visitor.asked}")
             if found + visitor.fails():
                 problems[place] = found + visitor.fails()

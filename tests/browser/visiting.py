@@ -39,8 +39,13 @@ class Visit:
         if parts.path.startswith("/api/"):
             self.asked.append(parts.path)
 
+    def first(self, place: str) -> Page:
+        """Open the first page of a visit."""
+        self.page.goto(f"{self.url}/#/{place}")
+        return self.page
+
     def go(self, place: str) -> Page:
-        """Open a page of the dashboard as somebody does who follows a link to it."""
+        """Open a page as somebody does who follows a link to it, also from another page of the dashboard."""
         self.page.goto(f"{self.url}/#/{place}")
         self.page.reload()
         return self.page
