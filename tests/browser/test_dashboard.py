@@ -51,7 +51,7 @@ def settled(page: Page, selector: str) -> None:
     expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
 
 
-FEW_ROWS = {"exclude": [["tbody tr:nth-child(n+9)"]]}
+FEW_ROWS = {"exclude": [["tbody tr:nth-child(n+4)"]]}
 """Rows of a table are alike, and the colours of each cell take long to look at."""
 
 

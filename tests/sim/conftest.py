@@ -17,9 +17,19 @@ def clock() -> ManualClock:
     return ManualClock(START_MS)
 
 
-@pytest.fixture
-def client(clock: ManualClock) -> Client:
-    """A client of a fresh simulator with seed 7."""
+def _client(clock: ManualClock) -> Client:
     entries = {**catalog.load(), **ENTRIES}
     known = {i: e if i in ENTRIES else replace(e, status="off") for i, e in entries.items()}
     return Client(create_app(7, clock, known), clock)
+
+
+@pytest.fixture
+def client(clock: ManualClock) -> Client:
+    """A client of a fresh simulator with seed 7."""
+    return _client(clock)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Client:
+    """The same for a module whose tests only read: making one takes longer than most of them."""
+    return _client(ManualClock(START_MS))
