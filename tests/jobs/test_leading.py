@@ -13,8 +13,9 @@ import pytest
 
 from crypto_dt_source.clock import ManualClock
 from crypto_dt_source.jobs import leading as module
-from crypto_dt_source.jobs.leading import CRASH_REST_S, Leading
+from crypto_dt_source.jobs.leading import Leading
 from crypto_dt_source.jobs.timetable import JOBS, Job, plan_of
+from crypto_dt_source.services.endless import REST_S
 from crypto_dt_source.services.schedule import Schedule
 from crypto_dt_source.store.leader import HEARD_EVERY_S, Standing
 
@@ -127,7 +128,7 @@ async def test_a_bug_in_looking_after_the_leader_is_told_and_does_not_last(
 ) -> None:
     async with started(Rig(monkeypatch)) as rig:
         rig.leader.fails = True
-        await rig.clock.advance(HEARD_EVERY_S + CRASH_REST_S)
+        await rig.clock.advance(HEARD_EVERY_S + REST_S)
         before = rig.leader.looks
         assert await rig.ran_now("leads") == {TIMED, "quotes:a", "count"}
         assert rig.leader.looks > before + 5

@@ -16,8 +16,9 @@ from crypto_dt_source.model.quote import Pair
 from crypto_dt_source.providers.kit import Reply, Request
 from crypto_dt_source.providers.streaming import Topic
 from crypto_dt_source.services import live_feeds
+from crypto_dt_source.services.endless import REST_S
 from crypto_dt_source.services.live import LiveMarket
-from crypto_dt_source.services.live_feeds import CRASH_REST_S, LiveFeeds
+from crypto_dt_source.services.live_feeds import LiveFeeds
 from crypto_dt_source.services.runtime import Runtime
 from sim_connector import SimConnector
 
@@ -88,7 +89,7 @@ async def test_publishing_goes_on_after_a_bug(
         patched.setattr(LiveMarket, "publish", lambda *_: 1 // 0)
         await harness.drive(clock, clock.sleep(1))
     monkeypatch.setattr(LiveMarket, "publish", lambda _, asset: published.append(asset))
-    await harness.drive(clock, clock.sleep(CRASH_REST_S + 2))
+    await harness.drive(clock, clock.sleep(REST_S + 2))
     assert published
     assert "the live market crashed" in capsys.readouterr().err
 

@@ -8,11 +8,11 @@ database that is away for a minute costs no price; the timetable stands still, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 
 from ..model.errors import CdtsError
 from ..services import persist, restore
+from ..services.endless import Endless
 from ..services.live_channels import ChannelTeller
 from ..services.live_feeds import LiveFeeds
 from ..services.runtime import Runtime
@@ -22,7 +22,6 @@ from .runner import Runner
 from .timetable import COUNTING, FOLLOWING, JOBS, SHARING, Job, polls
 
 log = logger("leader")
-CRASH_REST_S = 1.0
 LOOK_S = 2.0
 """How soon a job that was paused, resumed or asked for in another process is seen."""
 
@@ -44,8 +43,7 @@ class Leading:
         self._changed = asyncio.Event()
         self._became: Standing | None = None
         """What this process's work is that of."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._endless = Endless(rt.clock, "leader", "who leads is not looked after")
         self._collecting: Runner | None = None
         self._timed: Runner | None = None
         self._following: Runner | None = None
@@ -65,34 +63,11 @@ class Leading:
             ("leader's work", self._switch),
             ("jobs of others", self._follow),
         ):
-            self._own(name, work, 0.0)
-
-    def _own(self, name: str, work: Callable[[], Awaitable[None]], rest_s: float) -> None:
-        async def begun() -> None:
-            await self._rt.clock.sleep(rest_s)
-            await work()
-
-        task = asyncio.create_task(begun(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, name, work))
-
-    def _ended(self, name: str, work: Callable[[], Awaitable[None]], task: asyncio.Task[None]) -> None:
-        """None of them ends by itself: it was stopped, or has a bug and is begun again."""
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("who leads is not looked after", task=name, again_in_s=CRASH_REST_S, exc_info=error)
-            if not self._stopping:
-                self._own(name, work, CRASH_REST_S)
+            self._endless.begin(name, work)
 
     async def stop(self) -> None:
         """End everything, and let another process lead."""
-        self._stopping = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._endless.stop()
         await self._counting.stop()
         await self._stop_timetable()
         await self._stop_collecting()

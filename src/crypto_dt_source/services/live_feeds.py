@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from functools import partial
 from itertools import islice
 
 from ..gateway.feed import Feed
@@ -20,6 +19,7 @@ from ..stream import Hub
 from ..telemetry import logger
 from . import collect
 from .board import CRYPTO_QUOTES
+from .endless import Endless
 from .live import LiveMarket, symbol_of
 from .live_channels import ChannelTeller
 from .live_closing import CandleCloser
@@ -38,7 +38,6 @@ TRADED_TOP = 10
 """The largest assets of the top, whose trades are always streamed."""
 CLEARLY = 1.5
 """How many times the volume of the pair that is streamed another one must have to take its place."""
-CRASH_REST_S = 1.0
 TOKEN_S = 2.0
 """How long an address of a stream is waited for, where the venue's API gives it."""
 TOKEN_KEPT_S = 12 * 3600.0
@@ -71,8 +70,7 @@ class LiveFeeds:
         """When somebody last listened, by symbol: to anything, and to trades or candles."""
         self._pairs: dict[tuple[str, str], Pair] = {}
         self._lists: dict[str, tuple[Sequence[Instrument], frozenset[Pair]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._endless = Endless(rt.clock, "live", "the live market crashed")
         self._unreachable: set[str] = set()
         self.feeds: dict[str, Feed] = {}
         state = rt.sessions.state
@@ -105,34 +103,11 @@ class LiveFeeds:
             ("closes candles", self._closer.run),
             ("tells channels", self._teller.run),
         ):
-            self._own(name, work, 0.0)
-
-    def _own(self, name: str, work: Callable[[], Awaitable[None]], rest_s: float) -> None:
-        async def begun() -> None:
-            await self._rt.clock.sleep(rest_s)
-            await work()
-
-        task = asyncio.create_task(begun(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, name, work))
-
-    def _ended(self, name: str, work: Callable[[], Awaitable[None]], task: asyncio.Task[None]) -> None:
-        """None of them ends by itself: it was stopped, or has a bug and is begun again."""
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("the live market crashed", task=name, again_in_s=CRASH_REST_S, exc_info=error)
-            if not self._stopping:
-                self._own(name, work, CRASH_REST_S)
+            self._endless.begin(name, work)
 
     async def stop(self) -> None:
         """End everything."""
-        self._stopping = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._endless.stop()
         await asyncio.gather(*(feed.close() for feed in self.feeds.values()))
         await self._connector.close()
 
